@@ -97,7 +97,7 @@ def _loader() -> type[Any]:
     # An integer is a float, too: the first that matches counts.
     Loader.add_implicit_resolver(integer, _INT, "-+0123456789")
     Loader.add_implicit_resolver(real, _FLOAT, "-+0123456789.")
-    Loader.add_constructor(integer, lambda _, node: _int_of(node.value))
+    Loader.add_constructor(integer, lambda loader, node: _int_of(loader.construct_scalar(node)))
     return Loader
 
 

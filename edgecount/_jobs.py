@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from edgecount._given import check_frame, check_path
+from edgecount.runtime.frames.checked import own_image
 from edgecount.runtime.frames.images import read_image
 from edgecount.runtime.pipeline.feeds import SourceReader
 from edgecount.runtime.pipeline.job import FrameJob, LateJob
@@ -49,8 +53,18 @@ class Jobs:
         return self._job(frame.image, frame)
 
     def of_passing(self, frame: Frame) -> FrameJob:
-        """Return the job of a frame whose array may hold the next one when it is counted."""
-        return _copied(self.of_source(frame))
+        """Return the job of a frame whose array may hold the next one when it is counted.
+
+        The frame that goes with its result is a copy, too: whoever draws on it, or hides heads in
+        it, has the pixels that were counted.
+        """
+        check_frame(frame)
+        image = own_image(frame.image)
+        if image is frame.image:
+            return _copied(self.of_source(frame))
+        twin = copy.copy(frame)
+        object.__setattr__(twin, "image", image)  # which is frozen
+        return self.of_source(twin)
 
     def reader(
         self, source: SourceLike | Source, live: LiveOptions | None, *, late: bool
@@ -109,7 +123,7 @@ class Jobs:
 
 def _are_passing(frames: Iterable[Any]) -> bool:
     """Return whether the frames are made one by one, and so perhaps each in the same array."""
-    return not hasattr(frames, "__getitem__")
+    return not isinstance(frames, (list, tuple, np.ndarray))
 
 
 def _copied(job: FrameJob) -> FrameJob:

@@ -79,9 +79,13 @@ def hold(descriptor: int, *, wait: bool = False) -> str | None:
     except ImportError:
         return "Windows has no such locks"
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise
+        if not wait:
+            raise
+        owner = os.pread(descriptor, 200, 0).decode("ascii", "replace").strip()
+        _log.info("waiting for %s", f"process {owner}" if owner else "another process")
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
     except OSError as error:  # a file system without locks
         return str(error.strerror)
     return None

@@ -185,7 +185,7 @@ class EdgeCounter:
         On a GPU frames of one size that follow each other go through the engine together, as far as
         it takes batches, and the next ones are on their way meanwhile. On a CPU several frames are
         counted at once (`workers`), files decoded as well. An iterator is read a few frames ahead
-        of that, in the caller's thread; it may give each frame in the same array, but on a GPU.
+        of that, in the caller's thread; each frame may be in the same array, unless on a GPU.
 
         Raises:
             InputError: a frame cannot be counted, or it is one frame and not several.
@@ -254,9 +254,9 @@ class EdgeCounter:
         """Count frames of a source of one's own, each with its result, in order; see `stream`.
 
         Args:
-            frames: a `Source`, or frames from anywhere, all in the same array if need be (not on a
-                GPU). The thread that asks for results reads these, and on a CPU counts each before
-                the next; for an engine on a GPU a thread of their own reads up to two ahead.
+            frames: a `Source`, or frames from anywhere, all in the same array if need be (not those
+                on a GPU). The thread that asks for results reads these, on a CPU each when the one
+                before is counted; for an engine on a GPU a thread of their own reads two ahead.
 
         Raises:
             InputError: a frame cannot be counted, or is no `edgecount.Frame`.

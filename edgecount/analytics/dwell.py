@@ -63,7 +63,9 @@ class MeanStay:
         if count is None:
             return None
         last = self._passed[-1] if self._passed else None
-        if last and into < last[2] - 1.0:  # by less it falls where somebody turns back on a line
+        # Where people turn back on a line it falls as well: by no more than are there.
+        fallen = last[2] - into if last else 0.0
+        if last and fallen > 1.0 and (fallen > count or fallen > last[2] / 2):
             self._passed.clear()
             last = None
         waited = time - last[0] if last else 0.0

@@ -80,19 +80,22 @@ class _Crossing:
     Attributes:
         start: where it came into the band, or was seen first, in shares of it from its middle.
         now: where it is.
-        way: length of its way in the band.
-        counted: the part of it that is beside the line and where points stand for people.
+        counted: steps beside the line, where points stand for people, inwards less outwards.
     """
 
     start: float
     now: float
-    way: float = 0.0
     counted: float = 0.0
 
     @property
     def part(self) -> float:
-        """Share of a person that has crossed, negative outwards: whoever turns back has not."""
-        return (self.now - self.start) * self.counted / self.way if self.way else 0.0
+        """Share of a person that has crossed, negative outwards: whoever turns back has not.
+
+        It is no more than the way from the start: of a step out past the line's end and the one
+        back only one may count, and of many such the sum has no bound.
+        """
+        whole = self.now - self.start
+        return min(max(self.counted, min(whole, 0.0)), max(whole, 0.0))
 
 
 class LineCounter:
@@ -151,6 +154,7 @@ class LineCounter:
         # Of heads in a band, by their number and the line.
         self._progress: dict[tuple[int, str], _Crossing] = {}
         self._frames, self._watched = 0, 0.0
+        self._told: set[str] = set()  # lines at the frame's edge
         self.size: tuple[int, int] | None = None
         if size is not None:
             self._resize(check_size(size))
@@ -223,12 +227,15 @@ class LineCounter:
         for number, name in list(self._progress):
             self._settle(number, name)
         for line in self._drawn:
-            self._check_place(line, size)
+            if line.name not in self._told:
+                self._check_place(line, size)
 
     def _check_place(self, line: Line, size: tuple[int, int]) -> None:
         """Warn of a line so near the frame's edge that nobody is seen to cross its whole band."""
+        # By its middle: ends may lie on the edge, as of lines across the whole picture.
         sides = (line.start + line.end) / 2 + np.outer([-0.5, 0.5], line.inwards * self._band)
         if ((sides < 0) | (sides > np.array(size))).any():
+            self._told.add(line.name)
             _log.warning(
                 "%sline %s: it is nearer than %.0f px to the frame's edge, where people are not "
                 "seen on both sides of it, and fewer are counted: move it into the picture, or "
@@ -289,8 +296,7 @@ class LineCounter:
             for number, start, end, share in zip(*(c.tolist() for c in columns), strict=True):
                 one = self._progress.setdefault((number, line.name), _Crossing(start, end))
                 one.now = end
-                one.way += abs(end - start)
-                one.counted += abs(end - start) * share
+                one.counted += (end - start) * share
             over = set(steps.ids[np.abs(now) >= 0.5].tolist())
             for key in [key for key in self._progress if key[1] == line.name and key[0] in over]:
                 part = self._progress.pop(key).part

@@ -55,7 +55,7 @@ def pixelate(
             f"image: expected {result.size[0]} x {result.size[1]} px, as was counted, got "
             f"{width} x {height}"
         )
-    if not result.density.size or crowded == np.inf:
+    if crowded == np.inf or not result.density.size:
         check_whole(result)  # else the density covers those beyond the last point
     if radius is not None and not 0 < radius < np.inf:
         raise ConfigError(f"radius: expected pixels above 0, got {radius!r}")

@@ -164,7 +164,8 @@ def _sources(done: Any) -> Container[str]:
             "done: expected sources of rows, such as a set of them or the column `source` of a "
             f"table, got a value of type {type(done).__name__}"
         )
-    return frozenset(str(one.as_py() if hasattr(one, "as_py") else one) for one in done)
+    plain = (one.as_py() if hasattr(one, "as_py") else one for one in done)
+    return frozenset(os.fsdecode(one) if isinstance(one, bytes) else str(one) for one in plain)
 
 
 def _everywhere(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pyarrow.fs import FileSystem
 
+_USED = ("path", "bytes", "image")  # columns
 _EXPECTED = (
     "expected a batch with the columns path and bytes, as of "
     "ray.data.read_binary_files(..., include_paths=True), path and image, as of "
@@ -127,33 +128,32 @@ class BatchImages(Images):
         """Do nothing: the batch is here."""
 
 
-def open_batch(batch: Mapping[str, Any], images: Images) -> tuple[Images, list[str], list[str]]:
+def open_batch(batch: Any, images: Images) -> tuple[Images, list[str], list[str]]:
     """Return the images of a batch of Ray Data, their names, and the names for their rows.
 
     Args:
-        batch: columns by their names.
+        batch: columns by their names, a table of Arrow, or a frame of pandas.
         images: what reads the images of a batch that has paths alone.
 
     Raises:
         ConfigError: the batch has other columns.
     """
-    columns = _columns(batch)
+    is_table = hasattr(batch, "column_names")  # of Arrow
+    names = [str(name) for name in (batch.column_names if is_table else batch)]
+    if "path" not in names:
+        raise ConfigError(f"{_EXPECTED}; got {', '.join(sorted(names)) or 'no column'}")
+    # Those of pandas by the rows' order, whatever their index.
+    columns = {
+        name: batch[name].to_pylist() if is_table else _listed(batch[name])
+        for name in names
+        if name in _USED
+    }
     values = columns.get("bytes", columns.get("image"))
-    if "path" not in columns:
-        raise ConfigError(f"{_EXPECTED}; got {', '.join(sorted(columns)) or 'no column'}")
     paths = [_path(value) for value in columns["path"]]
     if values is None:
         return images, paths, paths
     inside = BatchImages(paths, values)
     return inside, list(inside.names()), paths
-
-
-def _columns(batch: Any) -> dict[str, Sequence[Any]]:
-    """Return the columns of a batch in any of Ray's formats, by the rows' order."""
-    if hasattr(batch, "column_names"):  # a table of Arrow
-        return {name: batch[name].to_pylist() for name in batch.column_names}
-    # One of pandas numbers its rows anew here: it may have any index.
-    return {str(name): _listed(batch[name]) for name in batch}
 
 
 def _listed(column: Any) -> Any:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _URL = re.compile(r"([a-z][a-z0-9+.-]*)://([^/]*)/?(.*)", re.IGNORECASE | re.DOTALL)
 _BY_HTTP = ("http", "https")
+_OF_HOSTS = ("hdfs", "viewfs")  # whose URLs begin with a host, which is no part of a path
 _FIRST = 1 << 20  # bytes of the first request: all of most images, and little of a video
 
 
@@ -118,7 +119,7 @@ class Stores:
 
 def _place(scheme: str, authority: str, key: str) -> str:
     """Return the path that a file of a URL has in its store."""
-    if not authority:  # file:///folder
+    if not authority or scheme.lower() in _OF_HOSTS:  # file:///folder, hdfs://host:port/folder
         return f"/{key.rstrip('/')}"
     # Azure's are abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/key.
     container = authority.partition("@")[0] if is_azure(scheme) else authority

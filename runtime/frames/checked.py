@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edgecount._ext import DeviceArray, Event, Stream
+
+_PLANES = ("pixels", "luma", "chroma", "buffer")  # of the wrappers of arrays
 
 
 class CheckedFrame(NamedTuple):
@@ -75,6 +78,21 @@ class CheckedFrame(NamedTuple):
     def on_host(self) -> bool:
         """Whether the frame lies in the host's memory."""
         return isinstance(self.pixels, np.ndarray)
+
+
+def own_image(image: Any) -> Any:
+    """Return a copy of a frame in the host's memory; any other object as it is."""
+    if isinstance(image, np.ndarray):
+        return image.copy()
+    planes = [name for name in _PLANES if getattr(image, name, None) is not None]
+    if not isinstance(image, (PixelFrame, NV12Frame)) or not all(
+        isinstance(getattr(image, name), np.ndarray) for name in planes
+    ):
+        return image
+    twin = copy.copy(image)
+    for name in planes:
+        setattr(twin, name, getattr(image, name).copy())
+    return twin
 
 
 def check_host_frame(frame: Any) -> CheckedFrame:

@@ -173,7 +173,8 @@ class SourceReader(Reader["Job"]):
         # What a class of a caller's own reads is its own affair; it may fill one array for all.
         if self._late and type(source) is ImageSource:
             return "late"
-        return "ahead" if source.frames.__module__.startswith("edgecount.") else "foreign"
+        made_by = getattr(source.frames, "__module__", None) or ""
+        return "ahead" if made_by.startswith("edgecount.") else "foreign"
 
 
 class _LiveReader(Reader["FrameJob"]):

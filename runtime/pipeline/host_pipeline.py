@@ -60,7 +60,6 @@ class HostPipeline(Pipeline[HostRunner]):
     def __init__(
         self, backend: Backend, settings: CountSettings, workers: int | None = None
     ) -> None:
-        super().__init__(RunnerPool(lambda: HostRunner(backend, settings)), 1)
         self._backend, self._settings = backend, settings
         self._workers = backend.lanes if workers is None else workers
         self._of_lanes: Backend | None = None
@@ -68,6 +67,7 @@ class HostPipeline(Pipeline[HostRunner]):
         self._pixels = pixels, pixels / 2 if workers is None else LARGEST_PLANE
         self._make_locks()
         self._of_thread = threading.local()  # whether it counts a frame
+        super().__init__(RunnerPool(lambda: HostRunner(backend, settings)), 1)
 
     def _make_locks(self) -> None:
         self._opening = threading.Lock()

@@ -101,6 +101,8 @@ def test_numbers_are_those_of_yaml_1_2(text: str, value: object) -> None:
 def test_a_tag_makes_no_number_of_a_text() -> None:
     with pytest.raises(ConfigError, match=r"^a\.yaml: .*'1:30'"):
         load_yaml("!!int 1:30", "a.yaml", ConfigError)
+    with pytest.raises(ConfigError, match=r"^a\.yaml: expected a scalar node"):
+        load_yaml("!!int [1, 2]", "a.yaml", ConfigError)
 
 
 @pytest.mark.parametrize("text", ["'1e-4'", "1e", "e5", "1e-4x", "0x1e"])

@@ -123,18 +123,20 @@ def _build_again(
     lock = path.with_name(f"{path.name}.lock")
     # A service's processes find at the same time that TensorRT is another one: one of them builds.
     with locked(lock, busy=None, second="let one process at a time build it again"):
-        made = _built_meanwhile(engine)
-        if made is None:
-            _log.warning(
-                "building %s again from %s, which takes minutes: %s",
-                *(path, onnx.name, "; ".join(reasons)),
-            )
-            started = time.monotonic()
-            made = rebuild(path, sidecar, onnx, fitting.gpu.capability)
-            _log.info("built %s again in %.0f s", path, time.monotonic() - started)
-        plan = read_plan(path)
-        with suppress(OSError):
-            lock.unlink()  # while it is held: see `locked`
+        try:
+            made = _built_meanwhile(engine)
+            if made is None:
+                _log.warning(
+                    "building %s again from %s, which takes minutes: %s",
+                    *(path, onnx.name, "; ".join(reasons)),
+                )
+                started = time.monotonic()
+                made = rebuild(path, sidecar, onnx, fitting.gpu.capability)
+                _log.info("built %s again in %.0f s", path, time.monotonic() - started)
+            plan = read_plan(path)
+        finally:
+            with suppress(OSError):
+                lock.unlink()  # while it is held: see `locked`
     return fitting._replace(plan=plan, sidecar=made, rebuilt=True), advice
 
 

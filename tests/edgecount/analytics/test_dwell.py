@@ -66,6 +66,14 @@ def test_arrivals_that_are_counted_anew_start_the_mean_stay_anew():
     assert {round(one) for one in told[1260:] if one is not None} == {60}
 
 
+def test_people_who_turn_back_on_a_line_start_no_mean_anew():
+    stay = MeanStay(horizon=600.0)
+    for second in range(1200):
+        into = 0.2 * second - 1.5 * (second % 100 == 50)  # three are half across, and turn back
+        mean = stay.update(float(second), 12.0, into)
+        assert second < 120 or mean == pytest.approx(60.0, rel=0.1)
+
+
 def test_few_arrivals_say_nothing():
     stay = MeanStay()
     assert stay.update(0.0, 5.0, 100.0) is None

@@ -144,6 +144,9 @@ def test_frames_in_one_array_are_counted_as_they_were_given(
         (result for _, result in counter.count_frames(Own(frames))),
     ):
         assert [one.count for one in results] == list(range(8))
+    # Whoever hides heads in the frame that comes with a result hides those that were counted.
+    pixels = [int(frame.image[0, 0, 0]) for frame, _ in counter.count_frames(Own(frames))]
+    assert pixels == list(range(8))
 
 
 @pytest.mark.parametrize("workers", [None, 1, 2])

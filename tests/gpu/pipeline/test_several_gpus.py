@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -186,6 +187,13 @@ def test_no_memory_on_the_second_gpu(engines, tiny_model, noise, monkeypatch) ->
         raise BackendError("no memory left")
 
     monkeypatch.setattr(engines[1], "open_worker", fail)
+    run = engines[0].run
+
+    def slow(image: NDArray[np.float32]) -> Any:
+        time.sleep(0.3)  # by then the next frame is there, and the first GPU is not free for it
+        return run(image)
+
+    engines[0].run = slow
     found = []
     with pytest.raises(BackendError, match="no memory left"):
         found.extend(counter.count_frames(Pictures("a", [noise(128, 96)] * 4)))
