@@ -141,7 +141,7 @@ def test_a_proposal_is_corrected(proposing, folder):
     assert points(folder, "a.jpg") == [list(head) for head in HEADS]
 
 
-def test_two_windows_and_a_full_disk(page, folder, monkeypatch):
+def test_two_windows_and_a_full_disk(page, folder, full_disk):
     size = (96, 64)
     page.open()
     page.mouse(page.at(10, 10, size))
@@ -158,11 +158,7 @@ def test_two_windows_and_a_full_disk(page, folder, monkeypatch):
     assert len(desk.store.get(name).points) == 2
     assert (50.0, 50.0) in {(round(x), round(y)) for x, y in desk.store.get(name).points}
 
-    def no_space(_descriptor: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    with monkeypatch.context() as patch:
-        patch.setattr("os.fsync", no_space)
+    with full_disk():
         page.mouse(page.at(80, 20, size))
         page.until(lambda: "No space left on device" in page.text("#bars"))
         page.shows(name, "3 marked")
@@ -172,14 +168,10 @@ def test_two_windows_and_a_full_disk(page, folder, monkeypatch):
     assert len(desk.store.get(name).points) == 3
 
 
-def test_what_was_not_saved_outlives_the_page(page, folder, monkeypatch):
+def test_what_was_not_saved_outlives_the_page(page, folder, full_disk):
     page.open()
 
-    def no_space(_descriptor: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    with monkeypatch.context() as patch:
-        patch.setattr("os.fsync", no_space)
+    with full_disk():
         page.mouse(page.at(10, 10, (96, 64)))
         page.until(lambda: "No space left on device" in page.text("#bars"))
         page.leave()

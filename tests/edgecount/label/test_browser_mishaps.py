@@ -82,15 +82,11 @@ def test_what_began_in_one_picture_does_not_end_in_the_next(page, moves):
 
 
 @pytest.fixture
-def left(page, folder: Path, monkeypatch) -> Iterator[None]:
+def left(page, folder: Path, full_disk) -> Iterator[None]:
     """Leave a mark in a.jpg that could not be saved, in the browser alone."""
     page.open()
 
-    def no_space(_descriptor: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    with monkeypatch.context() as patch:
-        patch.setattr("os.fsync", no_space)
+    with full_disk():
         page.mouse(page.at(30, 20, SIZE))
         page.until(lambda: "No space left on device" in page.text("#bars"))
         page.leave()

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image
+from still_files import exif, write
 
 from edgecount.errors import SourceError
 from edgecount.runtime.frames.images import read_image
@@ -18,17 +19,6 @@ from edgecount.runtime.frames.images import read_image
 RNG = np.random.default_rng(0)
 PICTURE = cv2.GaussianBlur(RNG.integers(0, 256, (60, 80, 3)).astype(np.uint8), (0, 0), 3)
 UPRIGHT = {1: PICTURE, 6: np.rot90(PICTURE, -1)}  # by the orientation as it is stored
-
-
-def exif(orientation: int) -> Image.Exif:
-    made = Image.Exif()
-    made[0x0112] = orientation
-    return made
-
-
-def write(path: Path, data: bytes) -> Path:
-    path.write_bytes(data)
-    return path
 
 
 @pytest.mark.parametrize("opaque", [0, 255, None])

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+from still_files import exif, write
 
 from edgecount.errors import EdgeCountError, SourceError
 from edgecount.runtime.frames.images import read_image
@@ -38,17 +39,6 @@ def encode(kind: str, **options: Any) -> bytes:
     file = io.BytesIO()
     Image.fromarray(PICTURE[:, :, ::-1]).save(file, kind, **options)
     return file.getvalue()
-
-
-def exif(orientation: int) -> Image.Exif:
-    made = Image.Exif()
-    made[0x0112] = orientation
-    return made
-
-
-def write(path: Path, data: bytes) -> Path:
-    path.write_bytes(data)
-    return path
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
