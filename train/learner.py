@@ -18,11 +18,13 @@ from edgecount.train.engine import Learner, System
 from edgecount.train.models import build_model
 from edgecount.train.models.base import Network
 from edgecount.train.models.fold import fold_children
+from edgecount.train.models.grow import grow_channels
 from edgecount.train.models.prune import prune_channels
 from edgecount.train.models.weights import (
     load_backbone,
     load_by_name,
     load_by_order,
+    read_arrays,
     restore_batch_norm,
 )
 from edgecount.train.objectives import Objective
@@ -98,6 +100,11 @@ def load_initial_weights(network: Network, config: TrainConfig, mixture: BatchSt
         _load_backbone(network, config, mixture)
     if config.prune_from:
         prune_channels(load_network(config.root() / config.prune_from)[0], network)
+    if config.grow_from:
+        path = config.weights_path(config.grow_from)
+        given = load_checkpoint(path)["ema"] if path.suffix == ".pt" else read_arrays(path)
+        seeded = torch.Generator().manual_seed(config.seed)
+        grow_channels(given, network, generator=seeded)
     if config.initial_weights:
         path = config.weights_path(config.initial_weights)
         load_matching(network, path, config.initial_except)

@@ -14,11 +14,13 @@ pytest.importorskip("lightning_fabric")
 yaml = pytest.importorskip("yaml")
 
 from edgecount.errors import ConfigError, ModelError, OutputError  # noqa: E402
+from edgecount.models import model_path  # noqa: E402
 from edgecount.train import loop  # noqa: E402
 from edgecount.train.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
 from edgecount.train.config import config_from_dict, config_to_dict  # noqa: E402
 from edgecount.train.data.assemble import load_held_out  # noqa: E402
 from edgecount.train.journal import Journal  # noqa: E402
+from edgecount.train.models.weights import read_arrays  # noqa: E402
 from edgecount.train.open_trainable import open_trainable  # noqa: E402
 
 
@@ -251,6 +253,31 @@ def test_a_narrow_run_starts_from_the_channels_of_a_wide_one(settings, tmp_path)
     given = load_checkpoint(tmp_path / "wide" / "last.pt")["ema"]["heatmap.weight"]
     taken = load_checkpoint(tmp_path / "narrow" / "last.pt")["network"]["heatmap.weight"]
     assert (taken - given).abs().max() < 2e-3  # one step away
+
+
+def test_a_wide_run_starts_at_the_losses_of_a_narrow_one(settings, tmp_path):
+    # Norms would see other statistics in a training step; without them the loss is the same.
+    still = settings | {"steps": 1, "log_every": 1, "learning_rate": 1e-12}
+    model = settings["model"] | {"folded": True, "width": 0.3}
+    loop.train(config_from_dict(still | {"model": model}), tmp_path / "slim")
+    wide = {"model": model | {"width": 0.5, "channels": 24}}
+    wide["grow_from"] = str(tmp_path / "slim" / "last.pt")
+    loop.train(config_from_dict(still | wide), tmp_path / "wide")
+    slim, wide = (
+        json.loads((tmp_path / run / "log.jsonl").read_text().splitlines()[0])
+        for run in ("slim", "wide")
+    )
+    for name in ("blocks", "heatmap", "offset"):
+        assert wide[name] == pytest.approx(slim[name], rel=1e-3)
+
+
+def test_a_run_grows_from_a_bundled_model(settings, tmp_path):
+    change = {"model": {"name": "edgecount-s", "folded": True}, "grow_from": "edgecount-n"}
+    loop.train(config_from_dict(settings | change | {"steps": 1}), tmp_path)
+    given = read_arrays(model_path("edgecount-n"))["heatmap.weight"]
+    taken = load_checkpoint(tmp_path / "last.pt")["network"]["heatmap.weight"]
+    assert (taken[:, : given.shape[1]] - given).abs().max() < 2e-3  # one step away
+    assert taken[:, given.shape[1] :].abs().max() < 2e-3
 
 
 def test_crops_cut_on_the_device_train_alike(config, tmp_path):

@@ -204,6 +204,9 @@ class TrainConfig:
         teacher: a trained network to learn from as well.
         prune_from: a checkpoint of the same network with more channels, relative to
             ``data_root``, whose most important channels are the start.
+        grow_from: a checkpoint of the same network with fewer channels, relative to ``data_root``,
+            or a deployed model as in ``initial_weights``: the run starts at its counts, and trains
+            the channels that it has more.
         freeze: weights whose names start with one of these stay as they are.
         crop: side of the square training crops in px, or their height and width; or ``half``: half
             of each side of the crop's own image, times the crop's scale, so that every crop is a
@@ -263,6 +266,7 @@ class TrainConfig:
     initial_weights: str = ""
     initial_except: tuple[str, ...] = ()
     prune_from: str = ""
+    grow_from: str = ""
     teacher: Teacher = field(default_factory=Teacher)
     freeze: tuple[str, ...] = ()
     crop: tuple[int, int] | Literal["half"] = (320, 320)

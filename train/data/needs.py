@@ -13,7 +13,7 @@ from edgecount.train.data.origins import origin_of
 from edgecount.train.models.pretrained import find_weights, published_as
 
 DATA, BACKBONE, TEACHER = "data", "backbone_weights", "teacher.checkpoint"
-KEYS = (DATA, BACKBONE, "initial_weights", "prune_from", TEACHER)
+KEYS = (DATA, BACKBONE, "initial_weights", "prune_from", "grow_from", TEACHER)
 # Read again when a run goes on: its checkpoint has the rest.
 KEYS_OF_RESUMED = (DATA, TEACHER)
 
@@ -107,6 +107,7 @@ def _weights(config: TrainConfig) -> Iterator[Need]:
     for key, given in (
         ("initial_weights", config.initial_weights),
         ("prune_from", config.prune_from),
+        ("grow_from", config.grow_from),
         (TEACHER, config.teacher.checkpoint),
     ):
         if given:

@@ -16,11 +16,7 @@ if TYPE_CHECKING:  # PyTorch, which names of networks and weights do without
 MODELS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "edgecount-s": ("edge", "EdgeNet", {}),
     "edgecount-n": ("edge", "EdgeNet", {"width": 0.5, "channels": 48, "fine_channels": 24}),
-    "edgecount-m": (
-        "edge",
-        "EdgeNet",
-        {"backbone": "efficientnet_lite0", "blocks": 16, "channels": 112, "fine_channels": 48},
-    ),
+    "edgecount-m": ("edge", "EdgeNet", {"width": 1.4, "channels": 112, "fine_channels": 48}),
     "hsrnet": ("hsrnet", "HSRNet", {}),
     "centernet": ("centernet", "CenterNet", {}),
     "centernet-light": (

@@ -113,8 +113,12 @@ def _cut(values: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     return values[:, columns] if values.ndim > 1 and not depthwise else values
 
 
-def channels_of(network: Network) -> Ends:
+def channels_of(network: Network, key: str = "prune_from") -> Ends:
     """Return the channels that each convolution and batch norm reads and gives, by its name.
+
+    Args:
+        network: the network.
+        key: key of the config that asks, for messages.
 
     Raises:
         ConfigError: the network does something with channels that cannot be followed.
@@ -129,7 +133,7 @@ def channels_of(network: Network) -> Ends:
             channels = joined[id(channels)]
         return channels
 
-    for node in _traced(network).nodes:
+    for node in _traced(network, key).nodes:
         inputs = [root(groups[each]) for each in node.all_input_nodes]
         name = str(node.target)
         layer = layers[name] if node.op == "call_module" else None
@@ -140,28 +144,27 @@ def channels_of(network: Network) -> Ends:
         elif _is_followed(layer):
             if name in found or not inputs[0].number:
                 operation = inputs[0].mixed_by or name
-                raise _refused(network, f"it joins or splits channels in {operation}")
+                raise _refused(network, key, f"it joins or splits channels in {operation}")
             groups[node] = _through(layer, name, inputs[0])
             found[name] = (inputs[0], groups[node])
         else:
             groups[node] = _after(node.target if layer is None else type(layer), inputs, joined)
-    for key in network.state_dict():
-        if key.rpartition(".")[0] not in found:
-            raise _refused(network, f"{key} is of no convolution or batch norm")
+    for name in network.state_dict():
+        if name.rpartition(".")[0] not in found:
+            raise _refused(network, key, f"{name} is of no convolution or batch norm")
     return {name: (root(before), root(after)) for name, (before, after) in found.items()}
 
 
-def _traced(network: Network) -> fx.Graph:
+def _traced(network: Network, key: str) -> fx.Graph:
     try:
         return _Tracer().trace(network)
     except (fx.proxy.TraceError, TypeError, RuntimeError) as error:  # control flow on a tensor
-        raise _refused(network, f"it cannot be traced: {error}") from error
+        raise _refused(network, key, f"it cannot be traced: {error}") from error
 
 
-def _refused(network: Network, reason: str) -> ConfigError:
+def _refused(network: Network, key: str, reason: str) -> ConfigError:
     return ConfigError(
-        "prune_from: expected an edge model with a MobileNetV2, got "
-        f"{type(network).__name__}: {reason}"
+        f"{key}: expected an edge model with a MobileNetV2, got {type(network).__name__}: {reason}"
     )
 
 

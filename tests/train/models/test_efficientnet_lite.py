@@ -31,10 +31,6 @@ def test_with_its_classifier_it_has_the_published_size():
     assert (parameters + classifier) / 1e6 == pytest.approx(4.65, abs=0.01)
 
 
-def test_the_medium_model_is_small_enough():
-    assert sum(p.numel() for p in build_model("edgecount-m").parameters()) < 4_000_000
-
-
 @pytest.mark.parametrize("blocks", [11, 17])
 def test_other_numbers_of_blocks_are_refused(blocks):
     with pytest.raises(ConfigError, match=f"blocks: expected 12 to 16, got {blocks}"):
@@ -112,7 +108,8 @@ def test_weights_of_tensorflow_in_two_files_give_its_features(tmp_path):
 
 
 def test_every_weight_gets_a_gradient():
-    network = build_model("edgecount-m").train()
+    options = {"backbone": "efficientnet_lite0", "blocks": 16}
+    network = build_model("edgecount-s", options).train()
     maps = network(torch.randn(2, 3, 64, 64))
     (maps.density.sum() + maps.heatmap_logits.sum() + maps.offset.sum()).backward()
     assert [name for name, p in network.named_parameters() if p.grad is None] == []
