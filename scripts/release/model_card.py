@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from hard_scenes import SceneCount, shown
+from set_names import people_each
 
 from edgecount.errors import ConfigError
 from edgecount.manifest import InputSpec, Manifest
@@ -208,7 +209,7 @@ def _sets(summaries: Mapping[str, Summary]) -> str:
         columns["blend / better alone"] = lambda s: f"{s['blend']:.2f}" if "blend" in s else _NONE
     points = "{precision:.2f} / {recall:.2f} / {f1:.2f}"
     columns["points: precision / recall / F1"] = lambda s: (
-        points.format(**s["points"]) if s.get("points") else _NONE
+        points.format(**s["points"]) if s.get("points") and people_each(s) else _NONE
     )
     intervals = _any(summaries, "interval")
     if intervals:

@@ -341,7 +341,7 @@ def compact(summary: Mapping[str, Any]) -> dict[str, Any]:
     count = summary["count"]
     numbers: dict[str, Any] = {"images": round(count["images"])}
     numbers |= {key: round(count[key], 2) for key in ("mae", "rmse", "bias")}
-    if "points" in summary:
+    if "points" in summary and people_each(summary):
         numbers["f1"] = round(summary["points"]["f1"], 3)
     interval = summary.get("interval", {})
     found = [left_out_coverage(summary), interval.get("cross_coverage"), interval.get("coverage")]

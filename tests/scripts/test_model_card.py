@@ -96,6 +96,14 @@ def test_promises_are_columns_where_a_model_makes_them(scripts):
     }
 
 
+def test_no_point_can_be_right_where_nobody_is(scripts):
+    levels = [{**SUMMARY["levels"][0], "highest": 0.0, "true": 0.0, "images": 3.0}]
+    nobody = {**SUMMARY, "levels": levels, "points": dict.fromkeys(POINTS, 0.0)}
+    text = scripts.model_card.measured_section({"nobody": nobody}, 0.0, "By hand.")
+    assert "0.00 / 0.00 / 0.00" not in text
+    assert "f1" not in scripts.release_model.compact(nobody)
+
+
 def evaluation(rng: np.random.Generator, images: int, error: float) -> Evaluation:
     """Draw counts that are off by Laplace errors, of a density that is better than the points."""
     records = []
