@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from edgecount.cli._data.read import read_annotated, read_with_notes
-from edgecount.cli._shell.flags import with_flags
+from edgecount.cli._data.suspects import lines_of
+from edgecount.cli._eval.open import open_measured
+from edgecount.cli._eval.sets import weights_of
+from edgecount.cli._shell.extras import needs_train
+from edgecount.cli._shell.failures import report_failure
+from edgecount.cli._shell.flags import given_flags, with_flags
 from edgecount.cli._shell.output import printable, text_of, to_json
 from edgecount.cli._shell.progress import Progress
 from edgecount.cli._types.options import (
+    backend_option,
     damaged_option,
+    device_option,
     json_option,
+    max_side_option,
     new_file_option,
     number_option,
     pixels_option,
+    precision_option,
     reading,
     refuse_existing,
     refuse_unwritable,
@@ -26,11 +36,15 @@ from edgecount.cli._types.paths import UserPath
 from edgecount.cli._types.readers import readers_help, set_options
 
 if TYPE_CHECKING:
+    from edgecount import EdgeCounter
     from edgecount.train.data.check import SetStatistics
     from edgecount.train.data.readers import Choice
     from edgecount.train.data.sample import Sample
+    from edgecount.train.data.sheet import Found
+    from edgecount.train.evaluate.annotation_errors import AnnotationErrors
 
 _SHOWN = 5  # names of odd images in a line
+_OF_MODEL = ("backend", "device", "precision", "max_side")  # options of no use without one
 
 _set_argument = click.argument("path", type=UserPath())
 
@@ -44,9 +58,21 @@ def data() -> None:
 @_set_argument
 @set_options
 @click.option(
+    "--model",
+    metavar="NAME|FILE|DIR",
+    help="Count each image with this model, and list those whose annotation is probably incomplete "
+    "or wrong: a bundled model, .onnx file, TensorRT engine, folder written by edgecount export, "
+    "checkpoint or run.  [default: count nothing]",
+)
+@backend_option
+@device_option
+@precision_option
+@max_side_option
+@click.option(
     "--sheet",
     type=UserPath(dir_okay=False),
-    help="Draw some of the images with their heads into this .png or .jpg file.",
+    help="Draw some of the images with their heads into this .png or .jpg file; with --model, "
+    "first those that it lists, with its points.",
 )
 @number_option("--images", "Read at most N of the images, evenly chosen.  [default: all]")
 @damaged_option
@@ -55,21 +81,34 @@ def data() -> None:
 @click.pass_context
 def check(
     ctx: click.Context,
+    /,
     path: Path,
     *,
     reader: str,
     unannotated: Choice | None,
+    model: str | None,
     sheet: Path | None,
     images: int | None,
     accept_damaged: bool,
     max_pixels: int,
     as_json: bool,
+    **engine: Any,
 ) -> None:
     """Count the annotations in PATH and list what is left out of them and what is odd.
 
     Every image is read. The exit code is 1 if one cannot be read, or has another size than its
     annotations say; whether other oddities are mistakes is for you to judge.
+
+    With --model, an image is listed if several heads (three, and 15% of those annotated) are found
+    clearly where none is annotated; if fewer are annotated than the count's likely range begins
+    with, and some are found elsewhere; or if most are annotated where the model sees nobody,
+    although it sees those of the other images.
     """
+    if model is None:
+        flags = given_flags(ctx)
+        useless = next((flags[name] for name in _OF_MODEL if name in flags), None)
+        if useless is not None:
+            raise click.UsageError(f"{useless}: expected with --model, which counts the images")
     if sheet:
         _check_sheet(sheet)
     samples, notes = read_with_notes(reader, path, unannotated)
@@ -77,13 +116,22 @@ def check(
         _refuse_picture_of(sheet, samples)
     samples = reading(samples, accept_damaged, max_pixels)
     from edgecount.train.data.check import check_samples
+    from edgecount.train.data.splits import evenly
 
-    number = min(len(samples), images or len(samples))
-    with Progress(number, "image", "check", shown=not as_json) as progress:
-        found = check_samples(samples, progress.step, reading=notes, most=images)
-    click.echo(to_json(found.to_dict()) if as_json else text_of(_lines(found)))
+    chosen = evenly(samples, images or len(samples))
+    with _counter(model, **engine) as counter:  # before: it may not open
+        with Progress(len(chosen), "image", "check", shown=not as_json) as progress:
+            found = check_samples(samples, progress.step, reading=notes, most=images)
+        if not as_json:
+            click.echo(text_of(_lines(found)))
+        errors = None if counter is None else _find_errors(counter, chosen, shown=not as_json)
+    if as_json:
+        more = {} if errors is None else {"annotation_errors": errors.to_dict()}
+        click.echo(to_json(found.to_dict() | more))
+    elif errors is not None:
+        click.echo("\n" + text_of(lines_of(errors)))
     if sheet:
-        _draw(sheet, samples)
+        _draw(sheet, samples, _marks(errors))
     if {"unreadable", "wrong_size"} & set(found.odd):
         ctx.exit(1)
 
@@ -157,11 +205,43 @@ def _check_sheet(path: Path) -> None:
     refuse_unwritable(path, "--sheet")
 
 
-def _draw(path: Path, samples: list[Sample]) -> None:
+def _counter(model: str | None, **engine: Any) -> AbstractContextManager[EdgeCounter | None]:
+    """Open the model that counts the images, if there is to be one."""
+    if model is None:
+        return nullcontext()
+    with needs_train("to compare annotations with counts"):
+        import edgecount.train.evaluate.annotation_errors  # noqa: F401
+    return open_measured(str(weights_of(Path(model)) or model), **engine)
+
+
+def _find_errors(counter: EdgeCounter, samples: list[Sample], *, shown: bool) -> AnnotationErrors:
+    """Compare the annotations with counts; images that cannot be read were told before."""
+    from edgecount.errors import SourceError
+    from edgecount.train.evaluate.annotation_errors import find_annotation_errors
+
+    def tell(sample: Sample, error: Exception) -> None:
+        if not isinstance(error, SourceError):
+            report_failure(str(sample.path), error)
+
+    with Progress(len(samples), "image", f"count {counter.manifest.name}", shown=shown) as progress:
+        return find_annotation_errors(counter, samples, progress=progress.step, on_error=tell)
+
+
+def _marks(errors: AnnotationErrors | None) -> dict[Sample, Found]:
+    """Return what the sheet is to show of a model's counts, by the image."""
+    from edgecount.train.data.sheet import Found
+
+    return {
+        suspect.sample: Found(suspect.count, suspect.points, suspect.is_unannotated)
+        for suspect in (errors.suspects if errors else ())
+    }
+
+
+def _draw(path: Path, samples: list[Sample], found: Mapping[Sample, Found]) -> None:
     from edgecount.cli._count.saving import write_image
     from edgecount.train.data.sheet import draw_sheet
 
-    write_image(path, draw_sheet(samples))
+    write_image(path, draw_sheet(samples, found=found))
 
 
 def _lines(found: SetStatistics) -> Iterable[str]:

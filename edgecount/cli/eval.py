@@ -13,6 +13,7 @@ import click
 from edgecount._options import check_heads
 from edgecount.cli._eval.folds import mean_line, mean_of_folds, read_folds
 from edgecount.cli._eval.kernels import kernels_option
+from edgecount.cli._eval.open import open_measured
 from edgecount.cli._eval.sets import count_images, read_sets, split_arguments
 from edgecount.cli._eval.summary import lines_of
 from edgecount.cli._eval.table import comparison
@@ -33,7 +34,6 @@ from edgecount.cli._types.options import (
     precision_option,
     reading,
     refuse_unwritable,
-    side_limit,
     zoom_option,
 )
 from edgecount.cli._types.readers import AUTO, readers_help, set_options
@@ -44,8 +44,6 @@ if TYPE_CHECKING:
     from edgecount.train.data.sample import Sample
     from edgecount.train.evaluate.evaluation import Evaluation
     from edgecount.train.targets.kernels import Kernels
-
-_CHECKPOINT = ".pt"
 
 
 @click.command(name="eval", epilog=readers_help())
@@ -217,7 +215,7 @@ def _measure(
     from edgecount.train.evaluate.evaluation import evaluate_counter
 
     with (
-        _open(model, **engine) as counter,
+        open_measured(model, **engine) as counter,
         _candidates(counter if ranked else None, model, **engine) as candidates,
         Progress(count_images(sets), "image", f"eval {model}", shown=shown) as progress,
     ):
@@ -322,7 +320,7 @@ def _write_report(
 def _check_opens(model: str, ranked: bool, **engine: Any) -> None:
     """Refuse a model that cannot be opened, before another is measured."""
     with (
-        _open(model, **engine) as counter,
+        open_measured(model, **engine) as counter,
         _candidates(counter if ranked else None, model, **engine),
     ):
         pass
@@ -337,40 +335,4 @@ def _candidates(
     check_heads("--average-precision", of.manifest)
     from edgecount.train.evaluate.candidates import LEAST_SCORE
 
-    return _open(model, **engine, threshold=LEAST_SCORE)
-
-
-def _open(
-    model: str,
-    *,
-    backend: str,
-    device: int | tuple[int, ...] | None,
-    precision: str,
-    max_side: int | str | None,
-    **options: Any,
-) -> EdgeCounter:
-    """Open a counter with the model or checkpoint that MODEL names."""
-    from edgecount import EdgeCounter
-    from edgecount.errors import ConfigError
-
-    options |= side_limit(max_side)
-    if Path(model).suffix != _CHECKPOINT:
-        return EdgeCounter(model, backend=backend, device=device, precision=precision, **options)
-    if backend != "auto":
-        raise ConfigError(
-            f"--backend: a checkpoint runs in PyTorch, expected auto, got {backend}: export it "
-            "first (edgecount export) to measure it on another engine"
-        )
-    if device is not None:
-        raise ConfigError(
-            f"--device: a checkpoint runs on the first GPU, or the CPU, got {device}: set "
-            "CUDA_VISIBLE_DEVICES, or export it first (edgecount export)"
-        )
-    if precision not in ("auto", "float32"):
-        raise ConfigError(
-            f"--precision: a checkpoint runs in float32, expected auto, got {precision}: export it "
-            "first (edgecount export) to measure another"
-        )
-    with needs_train("to evaluate checkpoints"):
-        from edgecount.train.open_checkpoint import open_checkpoint
-    return open_checkpoint(Path(model), **options)
+    return open_measured(model, **engine, threshold=LEAST_SCORE)

@@ -1,0 +1,55 @@
+"""What `edgecount data check --model` prints of annotations that are probably wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from edgecount.cli._shell.output import plural
+
+if TYPE_CHECKING:
+    from edgecount.train.evaluate.annotation_errors import AnnotationErrors, Suspect
+
+_SHOWN = 10
+_MANY = 0.15  # of the images, and three at least: so many annotations are seldom wrong
+
+
+def lines_of(found: AnnotationErrors) -> Iterator[str]:
+    """Yield lines for people: the images whose annotation is probably wrong, and a caution."""
+    number, of = len(found.suspects), plural(found.images, "image")
+    if not number:
+        yield f"{found.model} finds no annotation of {of} that is probably incomplete or wrong"
+    else:
+        yield f"annotation probably incomplete or wrong, by {found.model} ({number} of {of})"
+        yield from (f"    {_line_of(suspect)}" for suspect in found.suspects[:_SHOWN])
+        if number > _SHOWN:
+            yield f"    and {number - _SHOWN} more: --json lists all"
+    if found.blind:
+        yield (
+            f"caution: {found.model} sees nobody near {found.unseen} of the {found.heads} "
+            "annotated heads: it hardly suits these images"
+        )
+    elif number >= max(3, _MANY * found.images):
+        yield (
+            f"caution: so many annotations are seldom wrong: {found.model} may not suit these "
+            "images, or they are annotated by another rule"
+        )
+
+
+def _line_of(suspect: Suspect) -> str:
+    """Describe an image in a line: the numbers, and what speaks against its annotation."""
+    counted = f"{suspect.sample.name}: {suspect.annotated} annotated, {suspect.count:.1f} counted"
+    if suspect.interval:
+        low, high = suspect.interval
+        counted += f" (likely {low:.1f} to {high:.1f})"
+    return "; ".join([counted, *_remarks(suspect)])
+
+
+def _remarks(suspect: Suspect) -> Iterator[str]:
+    if suspect.clear is None and suspect.unannotated >= 1:
+        yield f"{suspect.unannotated:.0f} people by density where nobody is annotated"
+    elif suspect.clear is not None and suspect.unannotated:
+        found = plural(int(suspect.unannotated), "head")
+        yield f"{found} found where none is annotated, {suspect.clear or 'none'} of them clear"
+    if suspect.unseen:
+        yield f"{plural(suspect.unseen, 'head')} annotated where the model sees nobody"
