@@ -12,6 +12,7 @@ import contextlib
 import sys
 import threading
 from collections.abc import AsyncIterator
+from time import monotonic
 from typing import Any
 
 import cv2
@@ -29,7 +30,7 @@ class View:
     """The newest picture as JPEG, and its numbers."""
 
     def __init__(self, server: uvicorn.Server) -> None:
-        self.server, self.number = server, 0
+        self.server, self.number, self.at = server, 0, 0.0
         self.jpeg, self.numbers = b"", dict[str, Any]()
 
     def run(self, source: Source, counter: EdgeCounter) -> None:
@@ -38,9 +39,10 @@ class View:
             for frame, result in counter.count_frames(source):
                 drawn = draw_overlay(pixelate(frame.image, result), result, time=frame.time)
                 self.jpeg = cv2.imencode(".jpg", drawn)[1].tobytes()
-                self.numbers, self.number = result.to_dict(), self.number + 1
+                self.numbers, self.at, self.number = result.to_dict(), monotonic(), self.number + 1
                 if self.server.should_exit:
                     return
+            self.numbers = {"error": "the source has ended"}
         except EdgeCountError as error:
             self.numbers = {"error": str(error)}
 
@@ -57,14 +59,13 @@ class View:
 def make_server(source: Source, counter: EdgeCounter, port: int) -> uvicorn.Server:
     """Return a server of / (the page), /view (the pictures) and /count (the numbers)."""
     app, mjpeg = FastAPI(), "multipart/x-mixed-replace; boundary=part"
-    server = uvicorn.Server(uvicorn.Config(app, port=port))
-    view = View(server)
+    view = View(uvicorn.Server(uvicorn.Config(app, port=port)))
     app.get("/", response_class=HTMLResponse)(lambda: PAGE)
-    app.get("/count")(lambda: view.numbers)
+    app.get("/count")(lambda: {**view.numbers, "age": monotonic() - view.at})
     app.get("/view")(lambda: StreamingResponse(view.parts(), media_type=mjpeg))
     # A daemon: a camera that is away must not keep the program from ending.
     threading.Thread(target=view.run, args=(source, counter), daemon=True).start()
-    return server
+    return view.server
 
 
 if __name__ == "__main__":

@@ -232,7 +232,8 @@ def _let_in(request: Request, token: str, once: str = "") -> Response:
     access, guard, client = request.app.state.access, request.state.guard, client_of(request.scope)
     wait = guard.tries.wait(client)
     if wait:
-        raise RefusedError(429, f"too many wrong tokens; wait {wait:.0f} s")
+        text = f"Too many wrong tokens; wait {wait:.0f} s."
+        return HTMLResponse(form("enter.html", text, folder=_STATIC), 429)
     desk: Desk = request.app.state.desk
     if not (desk.take_code(once) or access.role_of(token) == "editor"):
         if request.state.role == "editor":  # a code that let in before

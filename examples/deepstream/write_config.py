@@ -95,9 +95,11 @@ def main() -> None:
     name = Path(given.model).stem
     if source is None or source.suffix != ".onnx":
         parser.error(f"{given.model}: expected an .onnx file, of which nvinfer builds its engine")
-    shutil.copyfile(source, f"{name}.onnx")
+    target = Path(f"{name}.onnx")
+    if not (target.exists() and target.samefile(source)):
+        shutil.copyfile(source, target)
     Path(f"config_infer_{name}.txt").write_text(text)
-    print(f"config_infer_{name}.txt and {name}.onnx are written")
+    print(f"config_infer_{name}.txt and {target} are there")
 
 
 if __name__ == "__main__":

@@ -64,6 +64,18 @@ def test_the_configuration_at_hand_is_what_is_written(tmp_path):
     assert (tmp_path / "edgecount-s.onnx").stat().st_size > 10_000
 
 
+def test_a_model_in_the_current_folder_stays_where_it_is(tmp_path):
+    model = tmp_path / "edgecount-s.onnx"
+    model.write_bytes(open_model("edgecount-s").path.read_bytes())
+    before = model.read_bytes()
+    for given in (model.name, model):
+        command = [sys.executable, FOLDER / "write_config.py", given, "--batch", "2"]
+        subprocess.run(command, check=True, cwd=tmp_path, capture_output=True)
+        config = (tmp_path / "config_infer_edgecount-s.txt").read_text()
+        assert "onnx-file=edgecount-s.onnx\n" in config
+    assert model.read_bytes() == before
+
+
 def test_nvinfer_normalises_as_the_model_was_trained():
     parser = configparser.ConfigParser()
     parser.read(FOLDER / "config_infer_edgecount-s.txt")

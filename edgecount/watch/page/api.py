@@ -19,13 +19,13 @@ from edgecount.watch.page.assets import form, serve
 from edgecount.watch.page.contract import HUNG, CameraView, History, Service
 from edgecount.watch.page.guard import client_of
 from edgecount.watch.page.live import CAMERA
-from edgecount.watch.page.messages import encode, patterns_message, state_message
+from edgecount.watch.page.messages import encode, patterns_message, series_message, state_message
+from edgecount.watch.shapes import SHAPES, ChangedError, shapes_version
 
 _WHAT = re.compile(r"count|(region|line):.{1,200}", re.DOTALL)
 _MOST_POINTS = 5000
 _LONGEST = 12 * 366 * 86400.0  # s that one question may cover
 _REFUSAL = "This is not a token of this page. Mind spaces and line ends."
-_SHAPES = frozenset({"regions", "excluded", "lines", "ground"})
 
 
 class RefusedError(Exception):
@@ -64,9 +64,10 @@ async def login(request: Request) -> Response:
     access, guard = request.app.state.access, request.state.guard
     wait = guard.tries.wait(client_of(request.scope))
     if wait:
-        raise RefusedError(429, f"too many wrong tokens; wait {wait:.0f} s")
-    form = parse_qs((await request.body()).decode("utf-8", "replace"), max_num_fields=4)
-    role = access.role_of(form.get("token", [""])[0].strip())
+        text = f"Too many wrong tokens; wait {wait:.0f} s."
+        return HTMLResponse(form("login.html", text), 429)
+    given = parse_qs((await request.body()).decode("utf-8", "replace"), max_num_fields=4)
+    role = access.role_of(given.get("token", [""])[0].strip())
     if role is None:
         guard.tries.take(client_of(request.scope))
         return RedirectResponse("/login?wrong", 303)
@@ -104,7 +105,8 @@ async def history(request: Request) -> Response:
     points = int(_number(request, "points", 600))
     if not 1 <= points <= _MOST_POINTS:
         raise RefusedError(400, f"points: expected 1 to {_MOST_POINTS}, got {points}")
-    return reply(await run_in_threadpool(store.series, camera, what, start, end, points))
+    found = await run_in_threadpool(store.series, camera, what, start, end, points)
+    return reply(series_message(found, store.zone))
 
 
 async def patterns(request: Request) -> Response:
@@ -145,14 +147,32 @@ async def acknowledge(request: Request) -> Response:
 
 
 async def shapes(request: Request) -> Response:
-    """Change regions, lines and ground of a camera."""
+    """Answer with regions, lines and ground of a camera; their version is the ETag."""
+    found = _view(request, request.path_params["camera"]).shapes()
+    answer = reply(found)
+    answer.headers["ETag"] = f'"{shapes_version(found)}"'
+    return answer
+
+
+async def change_shapes(request: Request) -> Response:
+    """Change regions, lines and ground of a camera, if they are what the change is made to."""
     camera = request.path_params["camera"]
     view = _view(request, camera)
     given = await _json(request)
-    if not isinstance(given, dict) or not given or given.keys() - _SHAPES:
-        raise RefusedError(400, f"expected an object with some of {', '.join(sorted(_SHAPES))}")
-    await run_in_threadpool(_service(request).change_shapes, camera, given)
-    return reply(view.shapes())
+    if not isinstance(given, dict) or not given or given.keys() - {*SHAPES}:
+        raise RefusedError(400, f"expected an object with some of {', '.join(sorted(SHAPES))}")
+    tag = request.headers.get("if-match", "").strip().removeprefix("W/").strip('"')
+    if not tag:
+        text = "expected If-Match: the ETag that this address gives, or * for whatever is there"
+        raise RefusedError(428, text)
+    change = _service(request).change_shapes
+    try:
+        await run_in_threadpool(change, camera, given, since=None if tag == "*" else tag)
+    except ChangedError as error:
+        current = view.shapes()
+        more = {"shapes": current, "shapes_version": shapes_version(current)}
+        return reply({"error": str(error), **more}, 412)
+    return await shapes(request)
 
 
 async def keep(request: Request) -> Response:

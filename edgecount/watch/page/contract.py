@@ -113,11 +113,16 @@ class Service(Protocol):
     def acknowledge(self, camera: str, alarm: str) -> None:
         """Note that somebody knows of an alarm; ConfigError if there is none of that name."""
 
-    def change_shapes(self, camera: str, shapes: Mapping[str, Any]) -> None:
+    def change_shapes(
+        self, camera: str, shapes: Mapping[str, Any], *, since: str | None = None
+    ) -> None:
         """Check and save regions, excluded, lines and ground, and count by them from now on.
 
+        They are saved over those of the version `since` (see `shapes_version`), or any (None).
+
         Raises:
-            ConfigError: something makes no sense; nothing has changed.
+            ConfigError: something makes no sense, or (a ChangedError) there is another version by
+                now; nothing has changed.
         """
 
     def keep(self, camera: str) -> str:

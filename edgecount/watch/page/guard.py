@@ -36,8 +36,8 @@ MOST_BYTES = 256 * 1024  # of a request's body
 _BODY_SECONDS = 15.0  # in which it has to come
 _OTHER_NAME = "the page is not served under this name; add it to serve.hosts in the config"
 _LONGEST_TARGET = 4096  # of path and query
-# Without a token:
-_OPEN = frozenset({"/login", "/static/login.css", "/static/icon.svg", "/health"})
+# Without a token; a session may have ended before somebody leaves it:
+_OPEN = frozenset({"/login", "/logout", "/static/login.css", "/static/icon.svg", "/health"})
 _FROM_HERE = frozenset({"same-origin", "none"})  # the page itself, or what somebody has typed
 _SAFE = frozenset({"GET", "HEAD"})
 _TRIES, _TRY_SECONDS = 8, 120.0  # wrong tokens of one client
@@ -66,7 +66,8 @@ class Guard:
     """Middleware that turns away what is not meant for the page, and knows who asks.
 
     Args:
-        app: the app behind it; `scope["state"]["role"]` is "viewer", "editor" or None there.
+        app: the app behind it; `scope["state"]["role"]` is "viewer", "editor" or None there, and
+            of a WebSocket `scope["state"]["stays"]` tells whether its login still holds.
         access: the tokens.
         hosts: names by which the page may be asked for, besides addresses and this machine's name.
         listens: name or address that the page listens at.
@@ -101,6 +102,7 @@ class Guard:
         headers = Headers(scope=scope)
         role, refusal = self._decide(scope, headers)
         if scope["type"] == "websocket":
+            scope.setdefault("state", {}).update(stays=lambda: self._stays(headers, role))
             await self._websocket(scope, receive, send, role, refusal)
             return
         send = _with_headers(send, private=not scope["path"].startswith("/static/"))
@@ -169,7 +171,7 @@ class Guard:
         return None
 
     def _forbid(self, scope: Scope, role: Role) -> tuple[Any, ...] | None:
-        if scope["type"] == "websocket" or scope["path"] == "/logout":
+        if scope["type"] == "websocket":
             return None
         if self._read_only:
             return 403, "the page is read-only (serve.read_only in the config)"
@@ -193,6 +195,12 @@ class Guard:
                 self.tries.take(client)
             return role, 0.0
         return self._access.role_of_cookie(_cookie(headers, self._limits.cookie)), 0.0
+
+    def _stays(self, headers: Headers, role: Role | None) -> bool:
+        """Return whether who was let in would be let in now: logins end, connections need not."""
+        if self._access.is_open or headers.get("authorization"):
+            return True
+        return self._access.role_of_cookie(_cookie(headers, self._limits.cookie)) == role
 
     def _is_known_host(self, given: list[str]) -> bool:
         """Return whether a request asks for this page, and not for a name that was bent to it.

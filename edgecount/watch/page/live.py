@@ -9,6 +9,7 @@ import logging
 import re
 import struct
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -79,7 +80,7 @@ class Hub:
             await websocket.close(1013)
             return
         await websocket.accept()
-        connection = Connection(websocket, self.service)
+        connection = Connection(websocket, self.service, websocket.state.stays)
         self._connections.add(connection)
         try:
             await connection.run()
@@ -109,10 +110,11 @@ class Connection:
     Args:
         websocket: an accepted connection.
         service: the service.
+        stays: tells whether the login still holds.
     """
 
-    def __init__(self, websocket: WebSocket, service: Service) -> None:
-        self._socket, self._service = websocket, service
+    def __init__(self, websocket: WebSocket, service: Service, stays: Callable[[], bool]) -> None:
+        self._socket, self._service, self._stays = websocket, service, stays
         self._watched: dict[str, frozenset[str]] = {}  # layers by camera
         self._wanted: set[str] = set()  # cameras whose next picture has been asked for
         self._shown: dict[str, float] = {}  # time of the newest picture that was sent
@@ -185,6 +187,7 @@ class Connection:
                 return None
             cost = _WATCH
             self._watched = watched
+            self._shown = {}  # who watches anew has forgotten the pictures
             self._wanted &= watched.keys()
             self._readings |= _latest(self._service, watched)
         elif kind == "next" and isinstance(message.get("camera"), str):
@@ -200,7 +203,11 @@ class Connection:
         state_due = loop.time()
         while not self._is_ended:
             if loop.time() >= state_due:
-                state = await run_in_threadpool(state_message, self._service)
+                if not self._stays():
+                    return
+                # With the time: a board without a battery may learn it long after it has begun.
+                more = {"time": time.time()}
+                state = await run_in_threadpool(state_message, self._service, **more)
                 await self._send(encode(state))
                 state_due = loop.time() + _STATE
             with contextlib.suppress(asyncio.TimeoutError):

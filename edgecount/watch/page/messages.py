@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgecount._text import valid_text
+from edgecount.watch.shapes import shapes_version
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -69,6 +70,23 @@ def _zone_name(moment: datetime) -> str:
     offset = f"UTC{difference[:3]}:{difference[3:5]}" if difference.strip("+-0") else "UTC"
     name = moment.tzname() or ""
     return f"{name}, {offset}" if name[:1].isalpha() and not name.startswith("UTC") else offset
+
+
+def series_message(found: Mapping[str, Any], zone: tzinfo) -> dict[str, Any]:
+    """Return counts over time with the times that the service's clock shows, of steps of days.
+
+    A day is one of the service's: a browser elsewhere would give it another date.
+
+    Args:
+        found: as `History.series` returns it.
+        zone: time zone of the service.
+
+    Returns:
+        The same and `local`, when each step begins, as 2026-11-30T00:00; None of shorter steps,
+        whose times are the browser's.
+    """
+    is_days = found["step"] >= 86400
+    return {**found, "local": [_minute(at, zone) for at in found["time"]] if is_days else None}
 
 
 def event_message(event: Event) -> dict[str, Any]:
@@ -146,6 +164,7 @@ def _camera(name: str, view: CameraView) -> dict[str, Any]:
         "alarms": view.alarms(),
         "view": _view(ground_view(shapes.get("ground"), health.size)),
         **shapes,
+        "shapes_version": shapes_version(shapes),
     }
 
 

@@ -18,6 +18,7 @@ from edgecount.watch.service.engine import check_alarms, engine_of, open_counter
 from edgecount.watch.service.keep import keep_picture
 from edgecount.watch.service.outlets import Outlets
 from edgecount.watch.service.parts import Parts, Tools
+from edgecount.watch.shapes import SHAPES, check_unchanged
 
 if TYPE_CHECKING:
     import numpy as np
@@ -222,27 +223,34 @@ class Service:
         """
         self._camera(camera).relearn()
 
-    def change_shapes(self, camera: str, shapes: Mapping[str, Any]) -> None:
+    def change_shapes(
+        self, camera: str, shapes: Mapping[str, Any], *, since: str | None = None
+    ) -> None:
         """Save regions, excluded, lines and ground of a camera to the config, and apply them.
 
+        Args:
+            camera: id of the camera.
+            shapes: new values of some of them; the others stay.
+            since: version of the shapes that the change is made to (see `shapes_version`); None:
+                whatever is there is replaced.
+
         Raises:
-            ConfigError: they are invalid, or the config was not read from a file; nothing has
-                changed.
+            ConfigError: they are invalid, the config was not read from a file, or (a
+                ChangedError) somebody else has changed them meanwhile; nothing has changed.
             OutputError: the file cannot be written.
         """
         from edgecount.watch.config import restore, save
 
-        known = ("regions", "excluded", "lines", "ground")
         with self._changing:
-            self._camera(camera)
+            check_unchanged(camera, self._camera(camera).shapes(), since)
             path = self._config.path
             if path is None:
                 raise ConfigError(
                     "shapes: there is no config file to save them to: start edgecount watch with "
                     "--config FILE"
                 )
-            if not shapes or any(key not in known for key in shapes):
-                raise ConfigError(f"shapes: expected some of {', '.join(known)}, got {[*shapes]}")
+            if not shapes or any(key not in SHAPES for key in shapes):
+                raise ConfigError(f"shapes: expected some of {', '.join(SHAPES)}, got {[*shapes]}")
             try:
                 before = path.read_bytes()
             except OSError as error:

@@ -333,6 +333,7 @@ def test_guesses_are_slowed_down(client_of):
     client = client_of(enter=False)
     codes = [client.get(f"/login?token={guess}").status_code for guess in range(9)]
     assert codes == [303] * 8 + [429]
+    assert "Too many wrong tokens; wait " in client.post("/login", data={"token": "guess"}).text
 
 
 def test_other_sites_and_names_are_turned_away(client):

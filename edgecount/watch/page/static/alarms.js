@@ -1,7 +1,7 @@
 // Alarms: the band over everything, the card of each, and what has happened.
 
 import { get, send } from "/static/api.js";
-import { fill, h, now, people, since, svg, toast, when } from "/static/dom.js";
+import { fill, h, now, people, refill, since, svg, toast, when } from "/static/dom.js";
 
 const WORDS = { quiet: "quiet", raised: "raised", acknowledged: "raised, acknowledged", "no data": "no counts" };
 
@@ -77,7 +77,7 @@ export class AlarmsPanel {
       const { events } = await get("/api/events", { camera: this.camera.id, from: to - 7 * 86400, to });
       this.add(...events);
     } catch (error) {
-      fill(this.list, h("li", {}, h("i"), h("i"), h("span.small", {}, error.message)));
+      if (!this.events.length) fill(this.list, h("li", {}, h("i"), h("i"), h("span.small", {}, error.message)));
     }
   }
 
@@ -86,7 +86,7 @@ export class AlarmsPanel {
     const all = new Map([...this.events, ...events].map((event) => [event.id, event]));
     this.events = [...all.values()].sort((one, other) => other.time.localeCompare(one.time)).slice(0, 200);
     const rows = this.events.map((event) => h("li", {}, h(`i.mark.${mark(event)}`, { "aria-hidden": "true" }), h("time", { datetime: event.time }, when(Date.parse(event.time) / 1000)), h("span", {}, words(event))));
-    fill(this.list, rows.length ? rows : h("li", {}, h("i"), h("i"), h("span.small", {}, "Nothing in the last seven days.")));
+    refill(this.list, rows.length ? rows : h("li", {}, h("i"), h("i"), h("span.small", {}, "Nothing in the last seven days.")));
   }
 }
 

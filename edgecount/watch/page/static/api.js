@@ -24,32 +24,61 @@ async function answer(response) {
   return body;
 }
 
+// ms of silence after which nothing is known of now, and after which a connection is given up.
+// States come each second, but one picture may take 20 s on a slow way.
+const [SILENT, LOST] = [10000, 25000];
+
 /** A WebSocket that reconnects, and asks for the next picture once one is drawn. */
 export class Live {
   constructor({ onMessage, onPicture, onLink }) {
     Object.assign(this, { onMessage, onPicture, onLink });
     this.cameras = {};
     this.delay = 500;
+    this.isLinked = true;
     this.decoder = new TextDecoder();
-    document.addEventListener("visibilitychange", () => this.ask());
+    document.addEventListener("visibilitychange", () => {
+      this.listen();
+      this.ask();
+    });
+    setInterval(() => this.listen(), 1000);
     this.open();
   }
 
   open() {
     const socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`);
     socket.binaryType = "arraybuffer";
-    socket.onopen = () => {
+    socket.onopen = () => this.watch(this.cameras);
+    socket.onmessage = (event) => {
+      this.heard = performance.now();
       this.delay = 500;
-      this.onLink(true);
-      this.watch(this.cameras);
+      if (!this.isLinked) this.tell(true);
+      if (typeof event.data === "string") this.onMessage(JSON.parse(event.data));
+      else this.take(event.data);
     };
-    socket.onmessage = (event) => (typeof event.data === "string" ? this.onMessage(JSON.parse(event.data)) : this.take(event.data));
-    socket.onclose = () => {
-      this.onLink(false);
-      setTimeout(() => this.open(), this.delay * (0.75 + Math.random() / 2));
-      this.delay = Math.min(this.delay * 2, 15000);
-    };
+    socket.onclose = () => this.reopen();
     this.socket = socket;
+    this.heard = performance.now();
+  }
+
+  reopen() {
+    this.tell(false);
+    setTimeout(() => this.open(), this.delay * (0.75 + Math.random() / 2));
+    this.delay = Math.min(this.delay * 2, 15000);
+  }
+
+  tell(isLinked) {
+    this.isLinked = isLinked;
+    this.onLink(isLinked);
+  }
+
+  /** Notice a connection that has gone silent: where packets are lost on the way, nothing closes it. */
+  listen() {
+    const silence = performance.now() - this.heard;
+    if (silence > SILENT && this.isLinked) this.tell(false);
+    if (silence < LOST || this.socket.readyState >= WebSocket.CLOSING) return;
+    this.socket.onopen = this.socket.onmessage = this.socket.onclose = null;
+    this.socket.close();
+    this.reopen();
   }
 
   /** Watch cameras: their ids, and which of image, points, density and map each shows. */

@@ -8,7 +8,10 @@ import { Editor } from "/static/editor.js";
 import { HistoryPanel, PatternsPanel } from "/static/history.js";
 import { drawMap } from "/static/map.js";
 import { REGIONS } from "/static/overlay.js";
+import { present } from "/static/present.js";
 import { Stage } from "/static/stage.js";
+
+const LATER = 600000; // ms after which weeks and events are asked for again: a page stays open for months
 
 export class CameraPage {
   constructor(camera, { mayEdit, history, watch, recent }) {
@@ -47,6 +50,19 @@ export class CameraPage {
     this.history?.load();
     this.patterns?.load("count");
     this.alarms.load();
+    this.timer = setInterval(() => this.renew(), LATER);
+  }
+
+  /** Ask again for what has changed meanwhile: weeks go on, and so do days in the list of events. */
+  renew() {
+    this.patterns?.load(this.patterns.what);
+    this.alarms.load();
+  }
+
+  /** Catch up after a lost connection. */
+  refresh() {
+    this.history?.load();
+    this.renew();
   }
 
   ask() {
@@ -98,9 +114,11 @@ export class CameraPage {
     this.history?.setCamera(camera);
     this.alarms.setCamera(camera, this.mayEdit);
     if (before !== Boolean(camera.view)) this.ask();
+    this.showCount();
     const { health } = camera;
+    const none = health.state === "unknown" ? "not known" : "none yet";
     const facts = [
-      ["State", health.state], ["Newest picture", health.age === null ? "none yet" : `${health.age.toFixed(1)} s old`],
+      ["State", health.state], ["Newest picture", health.age === null ? none : `${health.age.toFixed(1)} s old`],
       ["Pictures a second", health.fps === null ? "–" : health.fps.toFixed(1)], ["Size", health.size ? health.size.join(" × ") : "–"],
       ["Counted, dropped", `${health.counted.toLocaleString()}, ${health.dropped.toLocaleString()}`], ["Reconnects", `${health.reconnects}`],
       ["Damaged pictures", `${health.damaged}`], ["Picture", camera.reading ? `${camera.reading.picture}${camera.reading.night ? ", night" : ""}` : "–"],
@@ -111,28 +129,44 @@ export class CameraPage {
 
   setReading(reading) {
     if (!reading) return;
-    const { count, smooth, interval, smooth_interval } = reading;
-    const shown = smooth ?? count;
-    fill(this.number, people(shown), h("small", {}, shown === null ? "not counted" : "people"));
-    this.interval.textContent = [likely(smooth_interval ?? interval), count !== null ? `this picture ${people(count)}` : ""].filter(Boolean).join(" · ");
-    sparkline(this.spark, this.recent(this.camera.id));
-    this.fillParts(reading);
+    this.reading = reading;
     this.stage.setReading(reading);
     this.stage.showScale();
-    if (!this.mapPanel.hidden && this.camera.view) drawMap(this.mapCanvas, this.camera, reading);
+    this.showCount();
+    sparkline(this.spark, this.recent(this.camera.id));
   }
 
-  fillParts({ regions, lines }) {
+  /** Show the numbers: of now, or that there are none, with the last ones and their age. */
+  showCount() {
+    const { camera, reading } = this;
+    if (!reading) return;
+    const { number, unit, note, isOld } = present({ health: camera.health, reading }, this.recent(camera.id));
+    const isNow = number !== null;
+    refill(this.number, people(number), h("small", {}, unit));
+    const single = isNow ? [likely(reading.smooth_interval ?? reading.interval), `this picture ${people(reading.count)}`] : [];
+    this.interval.textContent = [...single, note].filter(Boolean).join(" · ");
+    for (const element of [this.number, this.parts]) element.classList.toggle("old", isOld);
+    this.spark.hidden = this.spark.nextSibling.hidden = camera.health.state !== "live";
+    this.fillParts(reading, isNow);
+    const mapped = isNow ? reading : null;
+    if (this.mapPanel.hidden || !camera.view || mapped === this.mapped) return;
+    drawMap(this.mapCanvas, camera, mapped);
+    this.mapped = mapped;
+  }
+
+  fillParts({ at, regions, lines }, isNow) {
     const rows = Object.entries(this.camera.regions).map(([name], i) => {
       const region = regions[name];
+      const count = region?.smooth ?? region?.count;
       const swatch = h("i.swatch", { "aria-hidden": "true" });
       swatch.style.backgroundColor = REGIONS[i % REGIONS.length];
       const level = region?.level ? `${region.per_m2.toFixed(2)} per m², level ${region.level}` : "";
-      return h("tr", {}, h("th", { scope: "row" }, swatch, name, level ? h("div.small", {}, level) : null), h("td", {}, h("strong", {}, people(region?.smooth ?? region?.count))));
+      const small = isNow || !region ? level : `last ${people(count)}`;
+      return h("tr", {}, h("th", { scope: "row" }, swatch, name, small ? h("div.small", {}, small) : null), h("td", {}, h("strong", {}, isNow ? people(count) : "–")));
     });
     for (const name of Object.keys(this.camera.lines)) {
       const line = lines[name];
-      rows.push(h("tr", {}, h("th", { scope: "row" }, `→ ${name}`, line ? h("div.small", {}, `since ${when(Date.parse(line.since) / 1000)}`) : null), h("td", {}, line ? [h("strong", {}, whole(line.in)), " in ", h("strong", {}, whole(line.out)), " out"] : "–")));
+      rows.push(h("tr", {}, h("th", { scope: "row" }, `→ ${name}`, line ? h("div.small", {}, `since ${when(Date.parse(line.since) / 1000)}${isNow ? "" : `, to ${when(at)}`}`) : null), h("td", {}, line ? [h("strong", {}, whole(line.in)), " in ", h("strong", {}, whole(line.out)), " out"] : "–")));
     }
     refill(this.parts, rows.length ? h("table", {}, h("tbody", {}, rows)) : h("p.small", {}, "No regions or lines yet."));
   }
@@ -157,6 +191,7 @@ export class CameraPage {
   }
 
   close() {
+    clearInterval(this.timer);
     this.editor?.finish();
     this.history?.close();
     this.patterns?.close();

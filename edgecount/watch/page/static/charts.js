@@ -13,8 +13,8 @@ const DATES = [
   date(1, "{HH}:{mm}:{ss}", DAY, DAY),
 ];
 
-/** Return a chart of several lines over time, drawn into a place of the page; `isWallClock`: times are not of the browser's zone, but read as they are in UTC. */
-export function chart(place, { data, series, bands = [], height = 260, range, isWallClock, onPick, onRead }) {
+/** Return a chart of several lines over time, drawn into a place of the page; `ahead`: seconds that another clock than the browser's is ahead of UTC at a time; the axis has its times. */
+export function chart(place, { data, series, bands = [], height = 260, range, ahead, onPick, onRead }) {
   const axis = { stroke: colour("soft"), grid: { stroke: colour("grid"), width: 1 }, ticks: { stroke: colour("grid"), width: 1 }, font: "12px system-ui, sans-serif" };
   const options = {
     width: Math.max(place.clientWidth, 240),
@@ -26,7 +26,7 @@ export function chart(place, { data, series, bands = [], height = 260, range, is
     axes: [{ ...axis, space: 64, values: DATES }, { ...axis, size: 46, values: (_, ticks) => ticks.map((tick) => (Math.abs(tick) >= 10000 ? `${tick / 1000}k` : `${tick}`)) }],
     series: [{}, ...series],
     bands,
-    ...(isWallClock && { tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC") }),
+    ...(ahead && { tzDate: (seconds) => uPlot.tzDate(new Date((seconds + ahead(seconds)) * 1000), "Etc/UTC") }),
     hooks: {
       setCursor: [(plot) => onRead?.(plot.cursor.idx)],
       setSelect: [(plot) => {
@@ -59,7 +59,11 @@ export function sparkline(canvas, points) {
   const span = Math.min(180, Math.max(5, now - (points[0]?.at ?? now)));
   const shown = points.filter(({ at }) => at >= now - span);
   const values = shown.flatMap(({ count, smooth }) => [count, smooth]).filter((value) => value !== null);
-  if (!values.length) return;
+  if (!values.length) {
+    canvas.setAttribute("aria-label", "Nothing was counted");
+    canvas.nextSibling.textContent = "";
+    return;
+  }
   const [low, high] = [Math.min(...values), Math.max(...values)];
   const reach = Math.max(high - low, 0.15 * high, 2);
   const middle = (low + high) / 2;
@@ -73,12 +77,19 @@ export function sparkline(canvas, points) {
   context.lineWidth = 2 * ratio;
   context.lineJoin = "round";
   context.beginPath();
+  const gap = Math.max(10, 3 * usualDistance(shown)); // s: longer ones are not drawn over
   let previous = null;
   for (const { at, smooth } of shown) {
-    if (smooth !== null) context[previous !== null && at - previous < 10 ? "lineTo" : "moveTo"](x(at), y(smooth));
+    if (smooth !== null) context[previous !== null && at - previous < gap ? "lineTo" : "moveTo"](x(at), y(smooth));
     previous = smooth === null ? null : at;
   }
   context.stroke();
   canvas.setAttribute("aria-label", `The last ${Math.round(span)} seconds: ${people(low)} to ${people(high)} people`);
   canvas.nextSibling.textContent = `last ${Math.round(span)} s, smoothed; dots: single pictures`;
+}
+
+/** Return the median distance of readings in seconds. */
+function usualDistance(points) {
+  const distances = points.slice(1).map(({ at }, i) => at - points[i].at).sort((one, other) => one - other);
+  return distances[Math.floor(distances.length / 2)] ?? 0;
 }

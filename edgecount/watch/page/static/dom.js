@@ -61,7 +61,7 @@ let ahead = 0; // s that the service's clock is ahead of this one's
 /** Note the service's time: devices without a battery seldom have the right one. */
 export function setClock(time) {
   const found = time - Date.now() / 1000;
-  ahead = Math.abs(found) > 30 ? found : 0;
+  ahead = Math.abs(found) > 2 ? found : 0; // less is the way of a message
 }
 
 /** Return the service's time. */

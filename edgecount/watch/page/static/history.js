@@ -15,11 +15,7 @@ export class HistoryPanel {
     this.plotPlace = h("div.plot");
     this.read = h("p.read.small", { "aria-live": "off" });
     this.buttons = RANGES.map(([title, span]) => h("button", { type: "button", "aria-pressed": "false", onclick: () => this.choose(span) }, title));
-    this.select = h("select", { "aria-label": "What is shown", onchange: () => {
-      this.what = this.select.value;
-      this.load();
-      this.onWhat(this.what);
-    } });
+    this.select = h("select", { "aria-label": "What is shown", onchange: () => this.ask(this.select.value) });
     this.element = h("section.panel", { "aria-labelledby": "history" },
       h("header", {}, h("h2", { id: "history" }, "Over time"), this.select, h("div.ranges", { role: "group", "aria-label": "Range" }, this.buttons)),
       this.plotPlace, this.read, this.controls());
@@ -65,13 +61,21 @@ export class HistoryPanel {
   fillSelect() {
     const names = [["count", "Whole picture"], ...Object.keys(this.camera.regions).map((name) => [`region:${name}`, name]), ...Object.keys(this.camera.lines).map((name) => [`line:${name}`, `${name}, in and out`])];
     fill(this.select, names.map(([value, title]) => h("option", { value }, title)));
-    this.select.value = names.some(([value]) => value === this.what) ? this.what : (this.what = "count");
+    this.select.value = names.some(([value]) => value === this.what) ? this.what : "count";
   }
 
   setCamera(camera) {
     const same = JSON.stringify([Object.keys(camera.regions), Object.keys(camera.lines)]) === JSON.stringify([Object.keys(this.camera.regions), Object.keys(this.camera.lines)]);
     this.camera = camera;
-    if (!same) this.fillSelect();
+    if (same) return;
+    this.fillSelect();
+    if (this.select.value !== this.what) this.ask(this.select.value); // what was shown is no more
+  }
+
+  ask(what) {
+    this.what = what;
+    this.load();
+    this.onWhat(what);
   }
 
   choose(span) {
@@ -95,7 +99,7 @@ export class HistoryPanel {
     const asked = (this.asked = {});
     try {
       const found = await get("/api/history", { ...this.query(), points: Math.max(120, Math.min(900, this.plotPlace.clientWidth || 600)) });
-      if (asked === this.asked) this.show(found);
+      if (asked === this.asked) this.show({ ...found, what: this.what, title: this.select.selectedOptions[0].text });
     } catch (error) {
       if (asked === this.asked) this.empty(error.message);
     }
@@ -105,17 +109,18 @@ export class HistoryPanel {
     this.plot?.destroy();
     this.plot = null;
     fill(this.plotPlace, h("p.empty", {}, text));
+    for (const name of ["role", "aria-label"]) this.plotPlace.removeAttribute(name); // those of a picture, which hide words
     this.read.textContent = "";
   }
 
   show(found) {
     this.found = found;
-    if (this.what.startsWith("line:")) return this.showLine(found);
+    if (found.what.startsWith("line:")) return this.showLine(found);
     const known = found.mean.map((value, i) => [value, found.seconds[i]]).filter(([value]) => value !== null);
     if (!known.length) return this.empty("Nothing was counted in this range.");
     const mean = known.reduce((sum, [value, seconds]) => sum + value * seconds, 0) / known.reduce((sum, [, seconds]) => sum + seconds, 0);
     const peak = found.max.reduce((best, value, i) => (value !== null && value > (found.max[best] ?? -Infinity) ? i : best), 0);
-    const summary = `Mean ${people(mean)}, most ${people(found.max[peak])} (${when(found.time[peak])}), by ${unit(found.step)}. Dark band: likely range; pale: least to most.`;
+    const summary = `Mean ${people(mean)}, most ${people(found.max[peak])} (${this.at(peak)}), by ${unit(found.step)}. Dark band: likely range; pale: least to most.`;
     return this.draw([found.time, found.min, found.max, found.low, found.high, found.mean], bandSeries(), summary);
   }
 
@@ -132,24 +137,38 @@ export class HistoryPanel {
   draw(data, series, summary) {
     this.plot?.destroy();
     fill(this.plotPlace);
-    this.plot = chart(this.plotPlace, { data, ...series, range: this.range(), onPick: (from, to) => this.zoom(from, to), onRead: (index) => this.tell(index) });
+    const { local, time, title } = this.found;
+    const nearest = (seconds) => time.reduce((best, one, i) => (Math.abs(one - seconds) < Math.abs(time[best] - seconds) ? i : best), 0);
+    const ahead = local && ((seconds) => atClock(local[nearest(seconds)]) / 1000 - time[nearest(seconds)]);
+    this.plot = chart(this.plotPlace, { data, ...series, ahead, range: this.range(), onPick: (from, to) => this.zoom(from, to), onRead: (index) => this.tell(index) });
     this.summary = `${summary} Drag over a part to see it closer.`;
     this.plotPlace.setAttribute("role", "img");
-    this.plotPlace.setAttribute("aria-label", `${this.select.selectedOptions[0]?.text} of ${this.camera.title}: ${summary}`);
+    this.plotPlace.setAttribute("aria-label", `${title} of ${this.camera.title}: ${summary}`);
     this.tell(null);
+  }
+
+  /** Return when a step was: a day is one of the service's, whose date may not be that of the browser. */
+  at(index) {
+    const { local, time } = this.found;
+    return local ? dayOf(atClock(local[index]), { year: "numeric" }) : when(time[index]);
   }
 
   tell(index) {
     const { found } = this;
-    if (index !== null && index !== undefined && this.what.startsWith("line:")) this.read.textContent = `${when(found.time[index])}: ${people(found.into[index])} in, ${people(found.out[index])} out`;
+    if (index !== null && index !== undefined && found.what.startsWith("line:")) this.read.textContent = `${this.at(index)}: ${people(found.into[index])} in, ${people(found.out[index])} out`;
     else if (index === null || index === undefined || found.mean[index] === null || found.mean[index] === undefined) this.read.textContent = this.summary;
-    else this.read.textContent = `${when(found.time[index])}: ${people(found.mean[index])}, likely ${people(found.low[index])} to ${people(found.high[index])}, least ${people(found.min[index])}, most ${people(found.max[index])}`;
+    else this.read.textContent = `${this.at(index)}: ${people(found.mean[index])}, likely ${people(found.low[index])} to ${people(found.high[index])}, least ${people(found.min[index])}, most ${people(found.max[index])}`;
   }
 
   async saveCsv() {
-    const response = await fetch(`/api/export.csv?${new URLSearchParams(this.query())}`);
-    if (response.ok) download(await response.blob(), `${this.fileName()}.csv`);
-    else toast("The counts could not be exported.", true);
+    const name = `${this.fileName()}.csv`;
+    try {
+      const response = await fetch(`/api/export.csv?${new URLSearchParams(this.query())}`);
+      if (!response.ok) throw new Error((await response.json()).error);
+      download(await response.blob(), name);
+    } catch (error) {
+      toast(`The counts could not be exported: ${error.message}`, true);
+    }
   }
 
   savePng() {
@@ -162,7 +181,7 @@ export class HistoryPanel {
     context.fillRect(0, 0, canvas.width, canvas.height);
     context.fillStyle = colour("ink");
     context.font = `600 ${16 * ratio}px system-ui, sans-serif`;
-    context.fillText(`${this.camera.title}: ${this.select.selectedOptions[0].text}`, 16 * ratio, 28 * ratio, canvas.width - 32 * ratio);
+    context.fillText(`${this.camera.title}: ${this.found.title}`, 16 * ratio, 28 * ratio, canvas.width - 32 * ratio);
     context.drawImage(chartCanvas, 16 * ratio, head * ratio);
     canvas.toBlob((blob) => download(blob, `${this.fileName()}.png`));
   }
@@ -173,6 +192,7 @@ export class HistoryPanel {
   }
 
   close() {
+    this.asked = null;
     clearInterval(this.timer);
     this.resized.disconnect();
     this.plot?.destroy();
@@ -201,10 +221,12 @@ export class PatternsPanel {
 
   async load(what) {
     this.what = what;
+    const asked = (this.asked = {});
     try {
-      this.show(await get("/api/patterns", { camera: this.camera.id, what }));
+      const found = await get("/api/patterns", { camera: this.camera.id, what });
+      if (asked === this.asked) this.show(found);
     } catch (error) {
-      fill(this.body, h("p.hint", {}, error.message));
+      if (asked === this.asked) fill(this.body, h("p.hint", {}, error.message));
     }
   }
 
@@ -222,7 +244,7 @@ export class PatternsPanel {
     this.resized.disconnect();
     const first = atClock(monday).getTime() / 1000;
     const times = weeks.last.map((_, i) => first + 3600 * i);
-    this.plot = chart(this.weeks, { data: [times, weeks.last, weeks.this], height: 190, isWallClock: true, series: [
+    this.plot = chart(this.weeks, { data: [times, weeks.last, weeks.this], height: 190, ahead: () => 0, series: [
       { stroke: colour("other"), width: 1.5, dash: [5, 4], points: { show: false } },
       { stroke: colour("line"), width: 2, points: { show: false } },
     ] });
@@ -230,6 +252,7 @@ export class PatternsPanel {
   }
 
   close() {
+    this.asked = null;
     this.resized.disconnect();
     this.plot?.destroy();
   }
@@ -269,7 +292,10 @@ function atClock(local) {
 }
 
 function dayAndHour(local) {
-  const [at, timeZone] = [atClock(local), "UTC"];
-  const day = at.toLocaleDateString([], { weekday: "short", day: "numeric", month: "short", timeZone });
-  return `${day}, ${at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZone })}`;
+  const at = atClock(local);
+  return `${dayOf(at, { weekday: "short" })}, ${at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZone: "UTC" })}`;
+}
+
+function dayOf(at, more) {
+  return at.toLocaleDateString([], { day: "numeric", month: "short", timeZone: "UTC", ...more });
 }

@@ -3,18 +3,23 @@
 import { Live, get } from "/static/api.js";
 import { banners } from "/static/alarms.js";
 import { CameraPage } from "/static/camera.js";
-import { fill, h, people, remembered, setClock } from "/static/dom.js";
+import { fill, h, people, remembered, setClock, toast } from "/static/dom.js";
+import { markOf, present, unknown } from "/static/present.js";
 import { Wall } from "/static/wall.js";
 
 const RECENT = 1000; // readings of a camera that the short line is drawn from
+const CHECKS = 60000; // ms between looks whether the login still holds
 const recent = new Map();
 let state = null;
 let page = null;
+let builtFor = "";
 let live = null;
 let isLinked = true;
 
 const watch = (cameras) => live.watch(cameras);
 const mayEdit = () => state.role === "editor" && !state.read_only;
+const layout = () => JSON.stringify([state.cameras.map(({ id }) => id), state.history]);
+const cameras = () => (isLinked ? state.cameras : state.cameras.map(unknown));
 const byId = (name) => document.getElementById(name);
 
 function theme() {
@@ -25,12 +30,15 @@ function theme() {
     byId("theme").textContent = chosen === "dark" ? "Light" : "Dark";
     byId("theme").setAttribute("aria-label", `Change to ${chosen === "dark" ? "light" : "dark"} colours`);
   };
-  byId("theme").addEventListener("click", () => {
-    remembered("theme", document.documentElement.dataset.theme === "dark" ? "light" : "dark");
+  const change = () => {
     apply();
     page?.recolour?.();
+  };
+  byId("theme").addEventListener("click", () => {
+    remembered("theme", document.documentElement.dataset.theme === "dark" ? "light" : "dark");
+    change();
   });
-  dark.addEventListener("change", apply);
+  dark.addEventListener("change", change);
   apply();
 }
 
@@ -43,54 +51,67 @@ function go() {
 /** Show what the address asks for: all cameras, or one. */
 function show() {
   const name = location.hash.replace(/^#\/?/, "");
-  const camera = state.cameras.find(({ id }) => id === name) || (state.cameras.length === 1 ? state.cameras[0] : null);
+  const known = cameras();
+  const camera = known.find(({ id }) => id === name) || (known.length === 1 ? known[0] : null);
   page?.close();
+  builtFor = layout();
   const tools = { mayEdit: mayEdit(), history: state.history, watch, recent: (id) => recent.get(id) || [] };
-  page = camera ? new CameraPage(camera, tools) : new Wall(state.cameras, state.sinks, tools);
+  page = camera ? new CameraPage(camera, tools) : new Wall(known, state.sinks, tools);
   fill(byId("main"), page.element);
   document.title = camera ? `${camera.title} · edgecount` : "edgecount";
   page.open();
-  navigate(camera?.id ?? "");
+  navigate();
 }
 
 /** Show the cameras' names with their counts; elements stay, so that the focus does. */
-function navigate(current) {
+function navigate() {
+  const current = page.camera?.id ?? "";
   const place = byId("cameras");
-  const links = [{ id: "", title: "All" }, ...state.cameras];
+  const links = [{ id: "", title: "All" }, ...cameras()];
   if (place.children.length !== links.length || [...place.children].some((link, i) => link.dataset.id !== links[i].id)) {
     fill(place, links.map(({ id }) => h("a", { href: `#/${id}`, "data-id": id }, h("i.mark"), h("span"), h("b"))));
   }
   links.forEach((camera, i) => {
     const [mark, title, number] = place.children[i].children;
     if (current === camera.id) place.children[i].setAttribute("aria-current", "page");
-    else if (current !== undefined) place.children[i].removeAttribute("aria-current");
+    else place.children[i].removeAttribute("aria-current");
     title.textContent = camera.title;
     mark.hidden = number.hidden = !camera.id;
     if (!camera.id) return;
-    const raised = Object.values(camera.alarms).some((alarm) => alarm.state === "raised");
-    const isLive = camera.health.state === "live";
-    mark.className = `mark ${raised ? "raised" : isLive ? "live" : camera.health.state === "connecting" ? "wait" : "away"}`;
-    mark.title = raised ? "alarm" : camera.health.state;
-    const reading = camera.reading;
-    number.textContent = reading && isLive ? people(reading.smooth ?? reading.count) : "–";
+    const [kind, words] = markOf(camera);
+    mark.className = `mark ${kind}`;
+    mark.title = words;
+    const count = present(camera);
+    number.textContent = people(count.number);
+    number.classList.toggle("old", count.isOld);
   });
   place.hidden = state.cameras.length < 2;
 }
 
 function onState(message) {
-  const ids = (cameras) => cameras.map(({ id }) => id).join();
-  const isOther = ids(message.cameras) !== ids(state.cameras) || message.history !== state.history;
   state = { ...state, ...message };
-  banners(byId("banners"), state.cameras, mayEdit());
+  setClock(state.time);
+  // Who is drawing goes on until it is saved or given up, if the camera stays.
+  const isHere = state.cameras.some(({ id }) => id === page.camera?.id);
+  if (layout() !== builtFor && !(page.editor && isHere)) {
+    if (page.isDirty?.()) toast(`${page.camera.title} has been removed, and what was not saved with it.`, true);
+    show();
+  }
+  update();
+}
+
+/** Show what is known of the cameras now. */
+function update() {
+  const known = cameras();
+  banners(byId("banners"), known, mayEdit());
   navigate();
-  if (isOther) show();
-  else if (page.setState) page.setState(state);
-  else page.setCamera(state.cameras.find(({ id }) => id === page.camera.id));
+  if (page.setState) page.setState({ ...state, cameras: known });
+  else page.setCamera(known.find(({ id }) => id === page.camera.id));
 }
 
 function onReading(reading) {
   const list = recent.get(reading.camera) || recent.set(reading.camera, []).get(reading.camera);
-  list.push({ at: reading.at, count: reading.count, smooth: reading.smooth });
+  if (list.at(-1)?.at !== reading.at) list.push({ at: reading.at, count: reading.count, smooth: reading.smooth });
   if (list.length > RECENT) list.shift();
   if (page.setState || reading.camera === page.camera.id) page.setReading(reading);
 }
@@ -101,21 +122,25 @@ function onMessage(message) {
   else if (message.type === "event") page.onEvent(message);
 }
 
-/** Catch up after a lost connection; another version is another page. */
-async function refresh() {
+/** Notice a login that has ended or has another role, and another version, which is another page. */
+async function check() {
   const fresh = await get("/api/state");
   if (fresh.version !== state.version || fresh.read_only !== state.read_only || fresh.role !== state.role) location.reload();
 }
 
 function onLink(linked) {
   // The first connection has just been preceded by the state; a refused one may want a new login.
-  if (linked !== isLinked || !linked) refresh().catch(() => {});
+  if (linked !== isLinked || !linked) check().then(() => linked && page.refresh?.()).catch(() => {});
   isLinked = linked;
-  setTimeout(() => { byId("link").textContent = isLinked ? "" : "No connection to the service; trying again…"; }, linked ? 0 : 1500);
+  setTimeout(showLink, linked ? 0 : 1500);
+}
+
+function showLink() {
+  byId("link").textContent = isLinked ? "" : "No connection to the service; trying again…";
+  update();
 }
 
 async function start() {
-  theme();
   try {
     state = await get("/api/state");
   } catch (error) {
@@ -129,6 +154,8 @@ async function start() {
   live = new Live({ onMessage, onLink, onPicture: (camera, time, picture) => page.onPicture(camera, picture) });
   show();
   banners(byId("banners"), state.cameras, mayEdit());
+  setInterval(() => check().catch(() => {}), CHECKS);
+  setInterval(() => isLinked || update(), 5000); // ages grow
   addEventListener("hashchange", go);
   addEventListener("beforeunload", (event) => page.isDirty?.() && event.preventDefault());
   document.querySelector(".skip").addEventListener("click", (event) => {
@@ -137,4 +164,5 @@ async function start() {
   });
 }
 
+theme();
 start();

@@ -1,7 +1,8 @@
 // A live picture with its overlays.
 
-import { fill, h, remembered } from "/static/dom.js";
+import { fill, h, remembered, when } from "/static/dom.js";
 import { drawBoxes, drawHeat, drawPoints, drawShapes } from "/static/overlay.js";
+import { isTrusted, present } from "/static/present.js";
 
 const LAYERS = { density: "Density", points: "Points", regions: "Regions", lines: "Lines", map: "Map" };
 const DEFAULT = { density: false, points: true, regions: true, lines: true, map: true };
@@ -15,10 +16,13 @@ export function layers() {
   }
 }
 
-/** A canvas that shows a camera's pictures; overlays are drawn from the numbers of a reading. */
+/** A canvas that shows a camera's pictures; overlays are drawn from the numbers of a reading.
+ *
+ * `isFitted`: its place has a shape of its own, in which pictures of any shape are shown whole.
+ */
 export class Stage {
-  constructor(name, { overlays = true } = {}) {
-    Object.assign(this, { name, overlays, picture: null, reading: null, camera: null });
+  constructor(name, { overlays = true, isFitted = false } = {}) {
+    Object.assign(this, { name, overlays, isFitted, picture: null, reading: null, camera: null });
     this.canvas = h("canvas", { width: 960, height: 540, role: "img" });
     this.message = h("p.message", { hidden: true });
     this.element = h("div.view", {}, this.canvas, this.message);
@@ -28,14 +32,14 @@ export class Stage {
   setCamera(camera) {
     this.camera = camera;
     const { state, age, error } = camera.health;
-    const words = { idle: "is not read", connecting: "is being opened", stalled: "has stopped sending pictures", waiting: "is away; it is tried again", ended: "has ended", failed: "was given up" };
-    const picture = this.reading?.picture;
+    const words = { idle: "is not read", connecting: "is being opened", stalled: "has stopped sending pictures", waiting: "is away; it is tried again", ended: "has ended", failed: "was given up", unknown: "is not heard of: no connection to the service" };
     const parts = [];
     if (state !== "live") parts.push(`${camera.title} ${words[state] || state}${error ? `: ${error}` : "."}`);
     else if (age > 15) parts.push(`The picture is ${Math.round(age)} s old.`);
-    if (state === "live" && this.reading && this.reading.count === null && !["good", "learning"].includes(picture)) parts.push(`The picture cannot be trusted: ${picture}. Nothing is counted.`);
+    if (state === "live" && this.reading && !isTrusted(this.reading)) parts.push(`The picture cannot be trusted: ${this.reading.picture}. Nothing is counted.`);
     this.message.textContent = parts.join(" ");
     this.message.hidden = !parts.length;
+    if (this.describe() !== this.canvas.getAttribute("aria-label")) this.draw();
   }
 
   setReading(reading) {
@@ -58,7 +62,8 @@ export class Stage {
   draw() {
     if (!this.picture) return;
     const ratio = Math.min(window.devicePixelRatio || 1, 2);
-    const wide = Math.round(Math.max(this.canvas.clientWidth, 200) * ratio);
+    const room = this.isFitted ? (this.element.clientHeight * this.picture.width) / this.picture.height : 0;
+    const wide = Math.round(Math.min(Math.max(this.canvas.clientWidth, 200), room || Infinity) * ratio);
     const tall = Math.round((wide * this.picture.height) / this.picture.width);
     if (this.canvas.width !== wide || this.canvas.height !== tall) Object.assign(this.canvas, { width: wide, height: tall });
     const context = this.canvas.getContext("2d");
@@ -73,12 +78,18 @@ export class Stage {
     if (on.points && reading?.boxes) drawBoxes(context, reading.boxes, wide, tall, ratio);
     else if (on.points && reading?.points) drawPoints(context, reading.points, wide, tall, ratio);
     const shown = { ...this.camera, regions: on.regions ? this.camera?.regions : {}, excluded: on.regions ? this.camera?.excluded : [], lines: on.lines ? this.camera?.lines : {} };
-    if (!this.editing) drawShapes(context, shown, reading, wide, tall, ratio);
+    if (!this.editing) drawShapes(context, shown, this.count() === null ? null : reading, wide, tall, ratio);
+  }
+
+  /** Return the people of now, as the numbers beside the picture tell them; null if nothing is known. */
+  count() {
+    return this.camera ? present({ health: this.camera.health, reading: this.reading }).number : null;
   }
 
   describe() {
-    const people = this.reading?.count;
-    return `Live picture of ${this.camera?.title || this.name}${people === null || people === undefined ? "" : `, ${Math.round(people)} people`}`;
+    const title = this.camera?.title || this.name;
+    if (this.camera && this.camera.health.state !== "live") return `Last picture of ${title}${this.reading ? `, ${when(this.reading.at)}` : ""}`;
+    return `Live picture of ${title}${this.count() === null ? "" : `, ${Math.round(this.reading.count)} people`}`;
   }
 
   /** Return the switches of the layers. */

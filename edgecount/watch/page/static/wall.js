@@ -1,6 +1,7 @@
 // All cameras beside each other.
 
 import { h, people, refill } from "/static/dom.js";
+import { present } from "/static/present.js";
 import { Stage } from "/static/stage.js";
 
 export class Wall {
@@ -23,9 +24,11 @@ export class Wall {
   setState({ cameras, sinks }) {
     for (const camera of cameras) {
       const found = this.tiles.get(camera.id);
-      found?.stage.setCamera(camera);
-      if (found) found.title.textContent = camera.title;
+      if (!found) continue;
       if (camera.reading) this.setReading(camera.reading);
+      found.stage.setCamera(camera);
+      found.title.textContent = camera.title;
+      showCount(found, camera);
     }
     refill(this.sinks, sinks.length ? sinks.map((sink) => h("tr", {}, h("th", { scope: "row" }, h(`i.mark.${sink.is_open ? "live" : "away"}`, { "aria-hidden": "true" }), ` ${sink.name}`, h("div.small", {}, sink.error || (sink.is_open ? "" : "not open"))), ...[sink.delivered, sink.waiting, sink.dropped].map((value) => h("td", {}, value.toLocaleString())))) : h("tr", {}, h("th", {}, "Nowhere but here: the config names no sinks."), h("td")));
   }
@@ -33,8 +36,9 @@ export class Wall {
   setReading(reading) {
     const found = this.tiles.get(reading.camera);
     if (!found) return;
-    if (reading.points) found.stage.setReading(reading);
-    found.number.textContent = people(reading.smooth ?? reading.count);
+    // States tell no points of a counted picture; one that is not counted has none.
+    if (reading.points || reading.count === null) found.stage.setReading(reading);
+    if (found.stage.camera) showCount(found, { health: found.stage.camera.health, reading });
   }
 
   onEvent() {}
@@ -51,8 +55,16 @@ export class Wall {
 }
 
 function tile(camera) {
-  const stage = new Stage(camera.id);
-  const [title, number] = [h("span"), h("b", {}, "–")];
-  const element = h("a.panel.tile", { href: `#/${camera.id}` }, stage.element, h("footer", {}, title, number, h("i.small", {}, "people")));
-  return { stage, title, number, element };
+  const stage = new Stage(camera.id, { isFitted: true });
+  const [title, number, note] = [h("span"), h("b", {}, "–"), h("i.small")];
+  const element = h("a.panel.tile", { href: `#/${camera.id}` }, stage.element, h("footer", {}, title, number, note));
+  return { stage, title, number, note, element, counted: [] };
+}
+
+function showCount(found, { health, reading }) {
+  if (reading && reading.count !== null) found.counted = [reading];
+  const { number, unit, note, isOld } = present({ health, reading }, found.counted);
+  found.number.textContent = people(number);
+  found.number.classList.toggle("old", isOld);
+  found.note.textContent = [unit, note].filter(Boolean).join(", ");
 }

@@ -87,13 +87,17 @@ def service() -> StandIn:
 
 @pytest.fixture
 def client_of(service: StandIn) -> Iterator[ClientMaker]:
-    """Make a client of the page; by `tokens`, one that has to show one."""
+    """Make a client of the page; by `tokens` or `access`, one that has to show one."""
     opened: list[TestClient] = []
 
     def make(
-        *, tokens: bool = False, host: str = "127.0.0.1:8080", **options: object
+        *,
+        tokens: bool = False,
+        access: Access | None = None,
+        host: str = "127.0.0.1:8080",
+        **options: object,
     ) -> TestClient:
-        access = Access(EDITOR, VIEWER) if tokens else Access()
+        access = access or (Access(EDITOR, VIEWER) if tokens else Access())
         app = build_app(service, access, **options)
         client = PageClient(
             app, base_url=f"http://{host}", raise_server_exceptions=False, follow_redirects=False

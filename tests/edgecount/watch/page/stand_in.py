@@ -20,6 +20,7 @@ from edgecount.errors import ConfigError
 from edgecount.result import CountResult
 from edgecount.runtime.sources.live import SourceHealth, SourceState
 from edgecount.watch.readings import Event, LineReading, Reading, RegionReading
+from edgecount.watch.shapes import check_unchanged
 from edgecount.watch.sinks.base import SinkHealth
 
 STRIDE = 8
@@ -313,7 +314,10 @@ class StandIn:
         self._note("acknowledge", camera, alarm)
         self.raise_alarm(camera, alarm, "acknowledged")
 
-    def change_shapes(self, camera: str, shapes: Mapping[str, Any]) -> None:
+    def change_shapes(
+        self, camera: str, shapes: Mapping[str, Any], *, since: str | None = None
+    ) -> None:
+        check_unchanged(camera, self.cameras[camera].shapes(), since)
         self._note("change_shapes", camera, dict(shapes))
         self.cameras[camera].given.update(shapes)
 

@@ -1,6 +1,6 @@
 import json
 import time
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 
 import pytest
 
@@ -100,16 +100,51 @@ def test_snapshot(client):
 
 def test_shapes_are_saved(client, service):
     shapes = {"lines": {"gate": {"start": [0, 0], "end": [1, 1]}}, "ground": None}
-    answer = client.put("/api/cameras/door/shapes", json=shapes)
+    tag = client.get("/api/cameras/door/shapes").headers["etag"]
+    answer = client.put("/api/cameras/door/shapes", json=shapes, headers={"If-Match": tag})
     assert answer.json()["lines"] == shapes["lines"]
     assert service.calls == [("change_shapes", "door", shapes)]
+
+
+def test_shapes_that_somebody_else_has_changed_are_not_saved_over(client, service):
+    read = client.get("/api/cameras/door/shapes")
+    tag = read.headers["etag"]
+    state = client.get("/api/state").json()["cameras"][0]
+    assert f'"{state["shapes_version"]}"' == tag
+    assert read.json()["lines"] == state["lines"]
+    mine = {"lines": {}}
+    service.cameras["door"].given["excluded"] = [[[0, 0], [1, 0], [1, 1]]]
+    answer = client.put("/api/cameras/door/shapes", json=mine, headers={"If-Match": tag})
+    assert answer.status_code == 412
+    assert "somebody else has changed" in answer.json()["error"]
+    assert service.calls == []
+    now = client.get("/api/cameras/door/shapes")
+    assert answer.json()["shapes"] == now.json()
+    assert f'"{answer.json()["shapes_version"]}"' == now.headers["etag"] != tag
+    # Without a version nothing is saved, unless whatever is there is meant.
+    assert client.put("/api/cameras/door/shapes", json=mine).status_code == 428
+    again = client.put("/api/cameras/door/shapes", json=mine, headers={"If-Match": "*"})
+    assert again.json()["lines"] == {}
+    assert again.headers["etag"] == client.get("/api/cameras/door/shapes").headers["etag"]
+
+
+def test_days_have_the_dates_of_the_service(client, service):
+    service.history.zone = timezone(timedelta(hours=9))
+    begin = datetime(2026, 11, 1, tzinfo=service.history.zone).timestamp()
+    found = {"step": 86400, "time": [begin, begin + 86400]}
+    service.history.series = lambda *_: found
+    asked = "/api/history?camera=door"
+    assert client.get(asked).json()["local"] == ["2026-11-01T00:00", "2026-11-02T00:00"]
+    found["step"] = 3600
+    assert client.get(asked).json()["local"] is None
 
 
 def test_what_the_config_refuses_is_told_in_one_line(client, service):
     service.refuse = ConfigError(
         "cameras.door.regions.x.polygon: expected 3 corners\nor more, got 2"
     )
-    answer = client.put("/api/cameras/door/shapes", json={"regions": {}})
+    headers = {"If-Match": "*"}
+    answer = client.put("/api/cameras/door/shapes", json={"regions": {}}, headers=headers)
     assert answer.status_code == 400
     assert answer.json()["error"].endswith("3 corners or more, got 2")
     service.refuse = OutputError("cameras.yaml cannot be written: the disk is full")
@@ -172,7 +207,7 @@ def test_hostile_names_stay_text(client, service):
 
 def test_the_page_is_small_and_asks_nobody_else():
     files = assets()
-    assert sum(path.stat().st_size for path in STATIC.rglob("*") if path.is_file()) < 155_000
+    assert sum(path.stat().st_size for path in STATIC.rglob("*") if path.is_file()) < 170_000
     assert (len(files["vendor/uplot.js"].content)) > 50_000
     for name, one in files.items():
         text = one.content.decode()

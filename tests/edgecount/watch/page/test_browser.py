@@ -153,10 +153,9 @@ def test_what_somebody_else_drew_meanwhile_is_not_overwritten_unasked(browser):
     given["regions"] = {**given["regions"], "theirs": given["regions"]["hall"]}
     browser.until(lambda: "theirs" in browser.text(".side table"))
     browser.button("Save").click()
-    browser.alert().dismiss()
+    browser.until(lambda: "Somebody else has changed this" in browser.text(".side"))
     assert browser.service.calls == []
-    browser.button("Save").click()
-    browser.alert().accept()
+    browser.button("Save over it").click()
     browser.until(lambda: browser.service.calls)
 
 

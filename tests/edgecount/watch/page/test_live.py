@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from starlette.websockets import WebSocketDisconnect
 
+from edgecount.watch.page.access import COOKIE, SESSION, Access
 from edgecount.watch.readings import Event
-from stand_in import VIEWER, WS
+from stand_in import EDITOR, VIEWER, WS
 
 
 def receive(websocket, kind):
@@ -82,6 +83,22 @@ def test_a_picture_comes_for_each_next(client, service):
         assert struct.unpack(">d", receive(websocket, "picture")[5:13])[0] == newest
 
 
+def test_who_watches_anew_gets_a_picture_that_has_been_sent_before(client, service):
+    with client.websocket_connect(WS) as websocket:
+        for _ in range(2):
+            watch(websocket)
+            websocket.send_json({"type": "next", "camera": "door"})
+            time_sent = struct.unpack(">d", receive(websocket, "picture")[5:13])[0]
+            assert time_sent == service.cameras["door"].latest().time
+
+
+def test_each_state_has_the_time_of_the_service(client):
+    with client.websocket_connect(WS) as websocket:
+        first, second = (receive(websocket, "state")["time"] for _ in range(2))
+    assert first < second
+    assert second == pytest.approx(time.time(), abs=30)
+
+
 def test_events_come_in_order(client, service):
     with client.websocket_connect(WS) as websocket:
         receive(websocket, "state")
@@ -138,6 +155,17 @@ def test_a_connection_needs_a_token(client_of):
     headers = {"Authorization": f"Bearer {VIEWER}"}
     with client.websocket_connect(WS, headers=headers) as websocket:
         assert receive(websocket, "state")
+
+
+def test_a_connection_ends_with_its_login(client_of):
+    now = [0.0]
+    access = Access(EDITOR, VIEWER, now=lambda: now[0])
+    headers = {"Cookie": f"{COOKIE}={access.cookie('viewer')}"}
+    with client_of(access=access).websocket_connect(WS, headers=headers) as websocket:
+        assert receive(websocket, "state")
+        now[0] = SESSION + 1.0
+        with pytest.raises(WebSocketDisconnect):
+            receive(websocket, "none")
 
 
 def test_only_so_many_connections(client, service, monkeypatch):

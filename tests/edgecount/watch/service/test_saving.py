@@ -15,6 +15,7 @@ from edgecount.watch.config import (
     load,
 )
 from edgecount.watch.service import Service
+from edgecount.watch.shapes import ChangedError, shapes_version
 
 YAML = """
 cameras:
@@ -42,11 +43,19 @@ def test_shapes_are_saved_and_pictures_kept(counter: EdgeCounter, tmp_path: Path
         with pytest.raises(ConfigError, match="expected some of regions"):
             service.change_shapes("door", {"source": "rtsp://elsewhere"})
         assert path.read_bytes() == before
+        version = shapes_version(view.shapes())
         polygon = [[0, 0], [0.5, 0], [0.5, 1], [0, 1]]
         service.change_shapes("door", {"regions": {"left": {"polygon": polygon}}})
         until(lambda: view.latest().regions)
         assert view.shapes()["regions"]["left"] == {"polygon": polygon, "excluded": []}
         assert view.health().reconnects == 0
+        # Somebody else has them as they were before.
+        lines = {"lines": {"in": {"start": [0, 0], "end": [1, 1]}}}
+        with pytest.raises(ChangedError, match="door: somebody else has changed"):
+            service.change_shapes("door", lines, since=version)
+        assert view.shapes()["lines"] == {}
+        service.change_shapes("door", lines, since=shapes_version(view.shapes()))
+        assert view.shapes()["lines"] == lines["lines"]
     assert "# by the entrance" in path.read_text()
 
 

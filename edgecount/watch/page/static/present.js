@@ -1,0 +1,43 @@
+// What is known of a camera now: a count that is not of now is never shown as if it were.
+
+import { now, people, since } from "/static/dom.js";
+
+const FRESH = 15; // s for which a count is shown without its age
+const STANDS = 300; // s for which it is one of now: pictures may be counted 100 s apart (`rate`)
+
+/** Return a camera's count as it is to be shown.
+ *
+ * `number` is null where nothing is known of now, and `note` then tells the last count, of the
+ * reading or of `earlier` ones, with its age; `isOld` if it is not quite fresh.
+ */
+export function present({ health, reading }, earlier = []) {
+  const isCounted = (one) => one && one.count !== null;
+  const age = reading ? now() - reading.at : Infinity;
+  if (isCounted(reading) && health.state === "live" && age < STANDS) {
+    const isOld = age >= FRESH;
+    return { number: reading.smooth ?? reading.count, unit: "people", isOld, note: isOld ? `${since(reading.at)} ago` : "" };
+  }
+  const last = isCounted(reading) ? reading : earlier.findLast(isCounted);
+  const note = last ? `last ${people(last.smooth ?? last.count)}, ${since(last.at)} ago` : "";
+  return { number: null, unit: health.state === "unknown" ? "not known" : "not counted", isOld: true, note };
+}
+
+/** Return a camera as it is known without a connection: as it was, and nothing of now. */
+export function unknown(camera) {
+  const alarms = Object.entries(camera.alarms).map(([name, alarm]) => [name, { ...alarm, count: null }]);
+  return { ...camera, alarms: Object.fromEntries(alarms), health: { ...camera.health, state: "unknown", age: null, fps: null, error: null } };
+}
+
+/** Return whether a reading's picture was counted, or may be soon: it is not covered, turned or moving. */
+export function isTrusted(reading) {
+  return reading.count !== null || ["good", "learning"].includes(reading.picture);
+}
+
+/** Return a camera's mark in the list of cameras, and what it says. */
+export function markOf({ alarms, health, reading }) {
+  const is = (state) => Object.values(alarms).some((alarm) => alarm.state === state);
+  if (is("raised")) return ["raised", "alarm"];
+  if (health.state !== "live") return [health.state === "connecting" ? "wait" : "away", health.state];
+  if (reading && !isTrusted(reading)) return ["away", `not counted: picture ${reading.picture}`];
+  return is("acknowledged") ? ["wait", "alarm, acknowledged"] : ["live", "live"];
+}
