@@ -42,7 +42,10 @@ def scenes() -> None:
     help="Frames per second.",
 )
 @number_option(
-    "--people", "People in the densest sequence; the sparsest has a quarter.", default=300, least=0
+    "--people",
+    "People in the densest sequence, at most; the sparsest has a quarter.",
+    default=300,
+    least=0,
 )
 @click.option(
     "--size",

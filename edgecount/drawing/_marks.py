@@ -45,7 +45,8 @@ def ring_radii(size: tuple[int, int], points: NDArray[np.float32]) -> NDArray[np
     width, height = size
     side = max(1.0, math.hypot(width, height) / 60)  # of a block in which heads are counted
     columns, rows = math.ceil(width / side), math.ceil(height / side)
-    cell = np.minimum((points[:, :2] / side).astype(np.intp), (columns - 1, rows - 1))
+    # Heads may be annotated outside of the frame.
+    cell = np.clip(points[:, :2] / side, 0, (columns - 1, rows - 1)).astype(np.intp)
     place = cell[:, 1] * columns + cell[:, 0]
     heads = np.bincount(place, minlength=rows * columns).reshape(rows, columns)
     around = np.asarray(cv2.blur(heads.astype(np.float64), (3, 3), borderType=cv2.BORDER_ISOLATED))

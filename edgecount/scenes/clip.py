@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,7 +17,14 @@ from edgecount.scenes.photo import develop
 from edgecount.scenes.scene import Scene, heads_of, make_scene
 from edgecount.scenes.sprite import Sprite
 from edgecount.scenes.stage import Setting, set_stage
-from edgecount.scenes.visibility import VISIBLE_SHARE, likely_visible, visible_shares
+from edgecount.scenes.visibility import (
+    VISIBLE_SHARE,
+    is_inside,
+    likely_visible,
+    visible_shares,
+)
+
+_log = logging.getLogger(__name__)
 
 # Strides below this one, in radians, are people who shift on the spot.
 _STROLL = 0.1
@@ -85,15 +93,15 @@ def render_clip(
 ) -> Iterator[Scene]:
     """Render a crowd that walks in front of a fixed camera, frame by frame.
 
-    The first frame shows about `people` people; then people hide each other, leave the
-    frame and enter it. The truth of a frame is everyone who counts in it by the rule of
-    `render_scene`.
+    The first frame shows about `people` people, or as many as find room, which is logged as
+    a warning; then people hide each other, leave the frame and enter it. The truth of a frame
+    is everyone who counts in it by the rule of `render_scene`.
 
     Args:
         people: number of people, 0 or more.
         frames: number of frames, 1 or more.
         fps: frames per second of the scene's time, 0.01 to 1000.
-        size: (width, height) in pixels, each at least 64.
+        size: (width, height) in pixels, each 64 to 16384.
         seed: 0 or more; the same seed and options give the same clip.
         place: as for `render_scene`.
         light: as for `render_scene`.
@@ -103,7 +111,7 @@ def render_clip(
         One scene per frame.
 
     Raises:
-        ConfigError: an option that makes no sense.
+        ConfigError: an option that makes no sense, or more people than any view has room for.
     """
     setting = Setting(people, size, place, light, pattern, seed)
     if frames < 1:
@@ -119,6 +127,13 @@ def _frames(setting: Setting, frames: int, fps: float) -> Iterator[Scene]:
     drawn = draw_people(rng, camera, 2 * setting.people, stage.pattern)
     crowd = likely_visible(drawn, camera)
     crowd = [crowd[i] for i in rng.permutation(len(crowd))[: setting.people]]
+    if len(crowd) < setting.people:
+        width, height = setting.size
+        _log.warning(
+            "people: %d of %d find room in a clip of %d x %d pixels (seed %d): ask for fewer "
+            "people or a larger size",
+            *(len(crowd), setting.people, width, height, setting.seed),
+        )
     crowd = [_steer(person, frames / fps, camera) for person in crowd]
     for index in range(frames):
         walks = [_walk(person, index / fps, camera) for person in crowd]
@@ -126,9 +141,14 @@ def _frames(setting: Setting, frames: int, fps: float) -> Iterator[Scene]:
         sprites = [person_sprite(walker, camera, stage.light) for walker, _ in walks]
         # Shares go on with the stage's things, after the people.
         shares = visible_shares([*sprites, *stage.things], *setting.size)[: len(sprites)]
-        counted = [i for i in range(len(sprites)) if shares[i] >= VISIBLE_SHARE]
-        hidden = [i for i in range(len(sprites)) if shares[i] < VISIBLE_SHARE]
-        hidden = [i for i in hidden if _in_frame(sprites[i], setting)]
+        counts = [
+            share >= VISIBLE_SHARE and is_inside(sprite, *setting.size)
+            for sprite, share in zip(sprites, shares, strict=True)
+        ]
+        counted = [i for i in range(len(sprites)) if counts[i]]
+        hidden = [
+            i for i in range(len(sprites)) if not counts[i] and _in_frame(sprites[i], setting)
+        ]
         picture = develop(compose(stage, sprites), stage.lens, rng)
         heads, others = (
             heads_of([sprites[i] for i in chosen], [ids[i] for i in chosen], shares[chosen])

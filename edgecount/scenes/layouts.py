@@ -130,14 +130,15 @@ class CsvLayout:
 
     def has(self, part: Path, sequence: str) -> bool:
         """Return whether a sequence is there whole; see `Layout`."""
-        return any(row[0].startswith(f"{sequence}/") for row in self._rows(part))
+        return any(_is_of(row, sequence) for row in self._rows(part))
 
     def finish(self, part: Path, truth: SequenceTruth) -> None:
         """Add the sequence to ``heads.csv``; see `Layout`."""
         text = io.StringIO(newline="")
         writer = csv.writer(text)
         writer.writerow(self._COLUMNS)
-        writer.writerows(self._rows(part))
+        # Another process may have written the sequence, where folders cannot be locked.
+        writer.writerows(row for row in self._rows(part) if not _is_of(row, truth.name))
         for frame, seen in enumerate(truth.seen, 1):
             name = self._name(truth.name, frame)
             if not len(seen.ids):
@@ -155,8 +156,12 @@ class CsvLayout:
         path = part / "heads.csv"
         if not path.is_file():
             return []
-        with path.open(newline="") as file:
+        with path.open(newline="", encoding="utf-8") as file:
             return list(csv.reader(file))[1:]
+
+
+def _is_of(row: list[str], sequence: str) -> bool:
+    return bool(row) and row[0].startswith(f"{sequence}/")
 
 
 LAYOUTS: dict[str, type[MotLayout] | type[CsvLayout]] = {"mot": MotLayout, "csv": CsvLayout}

@@ -9,13 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecount.errors import ConfigError
 from edgecount.scenes.compose import compose
 from edgecount.scenes.crowd import Person, draw_people, person_sprite
 from edgecount.scenes.photo import develop
 from edgecount.scenes.sprite import Sprite
-from edgecount.scenes.stage import Setting, Stage, set_stage
-from edgecount.scenes.visibility import CLEAR_SHARE, LEAST_HEAD, likely_visible, visible_shares
+from edgecount.scenes.stage import Setting, Stage, set_stage, too_many
+from edgecount.scenes.visibility import CLEAR_SHARE, is_inside, likely_visible, visible_shares
 
 # Factors on the camera's altitude: whoever finds no place in one view may find it in another.
 _LIFTS = (1.0, 1.35, 0.75, 1.8, 0.55)
@@ -52,7 +51,8 @@ class Scene:
             the person leaves the frame at one side and comes back at the other as a new one.
         boxes: boxes of those heads, float32 (N, 4); see :class:`Heads`.
         visibility: share of those heads that can be seen, 0 to 1, float32 (N,).
-        hidden: heads in a frame of a clip that do not count, because too little of them is seen.
+        hidden: heads in a frame of a clip that do not count, because too little of them is seen
+            or their centre is outside of the frame.
     """
 
     image: NDArray[np.uint8]
@@ -104,7 +104,7 @@ def render_scene(
 
     Args:
         people: number of people, 0 or more; 0 gives the empty place.
-        size: (width, height) in pixels, each at least 64.
+        size: (width, height) in pixels, each 64 to 16384.
         seed: 0 or more; the same seed and options give the same picture.
         place: "auto" or one of street, plaza, park, hall, stand.
         light: "auto" or one of day, overcast, dusk, night, indoor.
@@ -114,9 +114,6 @@ def render_scene(
         ConfigError: an option that makes no sense, or more people than fit in the frame.
     """
     setting = Setting(people, size, place, light, pattern, seed)
-    # What the smallest heads that count would cover, if nothing else were in the frame.
-    if people * CLEAR_SHARE * LEAST_HEAD**2 / 2 > size[0] * size[1]:
-        raise _too_many(people, size)
     for attempt, lift in enumerate(_LIFTS):
         streams = [np.random.default_rng([seed, attempt, i]) for i in range(3)]
         stage = set_stage(streams[0], setting, lift=lift)
@@ -127,14 +124,7 @@ def render_scene(
             image = develop(compose(stage, sprites), stage.lens, streams[2])
             shares = visible_shares([*sprites, *stage.things], *size)[:people]
             return make_scene(image, sprites, seed, heads_of(sprites, range(people), shares))
-    raise _too_many(people, size)
-
-
-def _too_many(people: int, size: tuple[int, int]) -> ConfigError:
-    return ConfigError(
-        f"people: {people} do not fit in a frame of {size[0]} x {size[1]} pixels so that every "
-        "head can be seen: ask for fewer people or a larger size"
-    )
+    raise too_many(people, size)
 
 
 def _visible_people(rng: np.random.Generator, stage: Stage, people: int) -> list[Sprite]:
@@ -164,7 +154,11 @@ def _visible_people(rng: np.random.Generator, stage: Stage, people: int) -> list
         shares = visible_shares(
             [*sprites, *stage.things], camera.width, camera.height, drop_below=CLEAR_SHARE
         )[: len(sprites)]
-        seen = [s for s, share in zip(sprites, shares, strict=True) if share >= CLEAR_SHARE]
+        seen = [
+            sprite
+            for sprite, share in zip(sprites, shares, strict=True)
+            if share >= CLEAR_SHARE and is_inside(sprite, camera.width, camera.height)
+        ]
         if len(crowd) < people - len(seen):
             crowd += likely_visible(draw_people(rng, camera, people, stage.pattern), camera)
     return seen

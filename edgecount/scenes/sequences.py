@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeGuard
 
 import cv2
 import numpy as np
 
 from edgecount import __version__
-from edgecount._documents import load_json
-from edgecount._files import write_whole
+from edgecount._documents import load_json, shown
+from edgecount._files import require_regular, write_whole
+from edgecount._lock import locked
 from edgecount.errors import ConfigError, OutputError
 from edgecount.scenes.clip import check_fps, render_clip
 from edgecount.scenes.layouts import LAYOUTS, Layout, SequenceTruth
 from edgecount.scenes.scene import Heads
-from edgecount.scenes.stage import PLACES
+from edgecount.scenes.stage import PLACES, Setting
 
 _SETTINGS = "scenes.json"
+_LOCK = ".scenes.lock"  # there while a process renders
 _MOST = 65536  # bytes of these settings
 _QUALITY = 95
 _OUTDOORS = ("day", "overcast", "dusk", "night")
@@ -37,12 +41,13 @@ class SetOptions:
         test: number of sequences in ``test``, of other places.
         frames: frames of each sequence.
         fps: frames per second of the scenes' time.
-        people: number of people in the densest sequence; the sparsest has a quarter.
+        people: number of people in the densest sequence, at most; the sparsest has a quarter.
         size: (width, height) of the frames in pixels.
         seed: seed that everything is drawn from.
 
     Raises:
-        ConfigError: there is no sequence or frame, or a number is negative.
+        ConfigError: there is no sequence or frame, a number is negative, or the size or the
+            number of people cannot be rendered.
     """
 
     train: int = 6
@@ -61,8 +66,7 @@ class SetOptions:
         if self.frames < 1:
             raise ConfigError(f"frames: expected 1 or more, got {self.frames}")
         check_fps(self.fps)
-        if self.people < 0:
-            raise ConfigError(f"people: expected 0 or more, got {self.people}")
+        Setting(self.people, self.size, seed=self.seed)  # which checks them
         if not self.train + self.test:
             raise ConfigError("train: expected at least one sequence in train or test, got none")
 
@@ -124,67 +128,127 @@ def write_set(
         folder: the set's folder: empty, missing, or one that the same call wrote in part.
         options: what is rendered.
         layout: one of :data:`edgecount.scenes.layouts.LAYOUTS`.
-        progress: called after each frame.
+        progress: called for each frame, as soon as it is there.
 
     Returns:
         What was rendered by this call: nothing where the set is whole.
 
     Raises:
         ConfigError: an option makes no sense.
-        OutputError: the folder holds something else, or cannot be written.
+        OutputError: the folder holds something else, another process is rendering into it, or it
+            cannot be written.
     """
     if layout not in LAYOUTS:
         raise ConfigError(f"layout: expected one of {', '.join(LAYOUTS)}, got {layout!r}")
     form = LAYOUTS[layout]()
-    _claim(folder, {**dataclasses.asdict(options), "layout": layout, "edgecount": __version__})
+    settings = {**dataclasses.asdict(options), "layout": layout, "edgecount": __version__}
     written = []
-    for sequence in plan_sequences(options):
-        part = folder / sequence.part
-        if not form.has(part, sequence.name):
-            truth = _render(part, sequence, options, form, progress)
-            form.finish(part, truth)
-            written.append(truth)
+    with _claimed(folder, settings):
+        for sequence in plan_sequences(options):
+            part = folder / sequence.part
+            if form.has(part, sequence.name):
+                for _ in range(options.frames):
+                    progress()
+            else:
+                truth = _render(part, sequence, options, form, progress)
+                form.finish(part, truth)
+                written.append(truth)
     frames = [heads for truth in written for heads in truth.seen]
     return WrittenSet(len(written), len(frames), sum(len(heads.ids) for heads in frames))
 
 
 def layout_of(folder: Path) -> str | None:
     """Return the layout of a set that `write_set` wrote into a folder; None if it wrote none."""
-    path = folder / _SETTINGS
     try:
-        if path.stat().st_size > _MOST:
-            return None
-        settings = load_json(path.read_text(encoding="utf-8"), "not JSON", OutputError)
-    except (OSError, UnicodeDecodeError, OutputError):
+        settings = _read_settings(folder / _SETTINGS)
+    except (OSError, OutputError):
         return None
-    known = isinstance(settings, dict) and {"layout", "edgecount"} <= settings.keys()
-    return str(settings["layout"]) if known else None
+    return str(settings["layout"]) if _is_ours(settings) else None
 
 
-def _claim(folder: Path, settings: dict[str, object]) -> None:
-    """Check that a folder is for these settings, and write them there.
+@contextmanager
+def _claimed(folder: Path, settings: dict[str, object]) -> Iterator[None]:
+    """Hold a folder for these settings, which are written there, until the block ends.
+
+    Raises:
+        OutputError: it holds something else, or another process holds it.
+    """
+    given = json.loads(json.dumps(settings))
+    _check(folder, given)  # before the lock's file is made in a folder of others
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot write to {folder}: {error.strerror}") from error
+    lock = folder / _LOCK
+    busy = f"is rendering scenes into {folder}: wait for it, or choose another folder"
+    with locked(lock, busy=busy, second="render into it by one process alone"):
+        try:
+            if not _check(folder, given):
+                write_whole(folder / _SETTINGS, f"{json.dumps(given, indent=2)}\n".encode())
+            yield
+        finally:
+            with suppress(OSError):
+                lock.unlink()  # while it is held: see `edgecount._lock`
+
+
+def _check(folder: Path, given: dict[str, object]) -> bool:
+    """Return whether a folder holds scenes of these settings; False: it holds none at all.
 
     Raises:
         OutputError: it holds something else.
     """
-    path = folder / _SETTINGS
-    text = json.dumps(settings, indent=2)
     try:
-        if not folder.exists() or not any(folder.iterdir()):
-            write_whole(path, f"{text}\n".encode())
-            return
-        before = load_json(path.read_text(), f"{path} is not JSON", OutputError)
+        names = {path.name for path in folder.iterdir()} if folder.exists() else set()
+        if names <= {_LOCK}:
+            return False
+        before = _read_settings(folder / _SETTINGS)
     except FileNotFoundError:
         raise OutputError(f"{folder} is not empty: choose another folder") from None
     except OSError as error:
         raise OutputError(f"cannot write to {folder}: {error.strerror}") from error
-    given = json.loads(text)
+    if not _is_ours(before):
+        raise OutputError(f"{folder} holds something else than scenes: choose another folder")
+    if names <= {_SETTINGS, _LOCK}:  # a call that failed before there was a scene
+        return False
     for key, value in given.items():
-        was = before.get(key) if isinstance(before, dict) else None
+        was = before.get(key)
         if was != value:
             raise OutputError(
-                f"{folder} holds scenes with {key} {was}, not {value}: choose another folder"
+                f"{folder} holds scenes with {key} {_in_words(was)}, not {_in_words(value)}: "
+                "choose another folder"
             )
+    return True
+
+
+def _is_ours(settings: object) -> TypeGuard[dict[str, object]]:
+    return isinstance(settings, dict) and {"layout", "edgecount"} <= settings.keys()
+
+
+def _in_words(value: object) -> str:
+    """Return a setting as text; of a size what is width and what height."""
+    if isinstance(value, list) and len(value) == 2:
+        return "of width {} and height {}".format(*map(shown, value))
+    return value if isinstance(value, str) else shown(value)
+
+
+def _read_settings(path: Path) -> object:
+    """Return what a file of settings holds.
+
+    Raises:
+        FileNotFoundError: there is none.
+        OSError: it cannot be read.
+        OutputError: it is no file of JSON, or too large to be one of settings.
+    """
+    require_regular(path, OutputError)
+    with path.open("rb") as file:
+        data = file.read(_MOST + 1)
+    if len(data) > _MOST:
+        raise OutputError(f"{path} is no file of settings: it is larger than {_MOST} bytes")
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        raise OutputError(f"{path} is not JSON: it is not UTF-8") from None
+    return load_json(text, f"{path} is not JSON", OutputError)
 
 
 def _render(

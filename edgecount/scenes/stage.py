@@ -16,6 +16,7 @@ from edgecount.scenes.photo import Lens, make_lens
 from edgecount.scenes.placement import PATTERNS
 from edgecount.scenes.sprite import Sprite
 from edgecount.scenes.things import draw_things
+from edgecount.scenes.visibility import CLEAR_SHARE, LEAST_HEAD
 
 PLACES = ("street", "plaza", "park", "hall", "stand")
 
@@ -33,7 +34,7 @@ _BACKDROPS = {
     "hall": ("wall",),
     "stand": ("wall", "trees"),
 }
-_LEAST_SIDE = 64
+_LEAST_SIDE, _MOST_SIDE = 64, 16384
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,8 @@ class Setting:
         seed: seed that everything is drawn from.
 
     Raises:
-        ConfigError: a negative count or seed, a frame under 64 pixels, or an unknown name.
+        ConfigError: a negative count or seed, a side under 64 or over 16384 pixels, more people
+            than any view of them has room for, or an unknown name.
     """
 
     people: int
@@ -64,16 +66,27 @@ class Setting:
             if number < 0:
                 raise ConfigError(f"{name}: expected 0 or more, got {number}")
         width, height = self.size
-        if min(width, height) < _LEAST_SIDE:
+        if min(width, height) < _LEAST_SIDE or max(width, height) > _MOST_SIDE:
             raise ConfigError(
-                f"size: expected (width, height) of at least {_LEAST_SIDE} x {_LEAST_SIDE} pixels, "
-                f"got {width} x {height}"
+                f"size: expected a width and a height of {_LEAST_SIDE} to {_MOST_SIDE} pixels, "
+                f"got width {width} and height {height}"
             )
+        # What the smallest heads that count would cover, if nothing else were in the frame.
+        if self.people * CLEAR_SHARE * LEAST_HEAD**2 / 2 > width * height:
+            raise too_many(self.people, self.size)
         for name, known in (("place", PLACES), ("light", LIGHTS), ("pattern", PATTERNS)):
             value = getattr(self, name)
             if value not in {"auto", *known}:
                 names = ", ".join(known)
                 raise ConfigError(f"{name}: expected one of auto, {names}, got {value!r}")
+
+
+def too_many(people: int, size: tuple[int, int]) -> ConfigError:
+    """Return the error of people who find no room."""
+    return ConfigError(
+        f"people: {people} do not fit in a frame of {size[0]} x {size[1]} pixels so that every "
+        "head can be seen: ask for fewer people or a larger size"
+    )
 
 
 @dataclass(frozen=True)

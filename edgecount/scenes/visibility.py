@@ -28,14 +28,15 @@ LEAST_HEAD = 5.0
 def visible_shares(
     sprites: Sequence[Sprite], width: int, height: int, *, drop_below: float = 0.0
 ) -> NDArray[np.float64]:
-    """Return the share of each head that can be seen, 0 to 1; things get 1, heads off the frame 0.
+    """Return the share of each head that is in the frame and not hidden, 0 to 1; things get 1.
 
     Args:
         sprites: people and things in any order.
         width: frame width in pixels.
         height: frame height in pixels.
-        drop_below: people of whose heads a smaller share is seen are left out of the
-            picture, so that they hide nobody.
+        drop_below: people of whose heads a smaller share is seen, or whose heads have their
+            centre outside of the frame, are left out of the picture, so that they hide nobody;
+            0: none.
     """
     covered = np.zeros((height, width), bool)
     shares = np.zeros(len(sprites))
@@ -43,15 +44,20 @@ def visible_shares(
         sprite = sprites[index]
         window = crop(sprite, width, height)
         shares[index] = 1.0 if sprite.head is None else _share(sprite, window, covered)
-        if window is not None and shares[index] >= drop_below:
+        kept = not drop_below or (shares[index] >= drop_below and is_inside(sprite, width, height))
+        if window is not None and kept:
             covered[window[0]] |= sprite.alpha[window[1]] > 0.5
     return shares
 
 
-def _share(sprite: Sprite, window: Window | None, covered: NDArray[np.bool_]) -> float:
-    height, width = covered.shape
+def is_inside(sprite: Sprite, width: int, height: int) -> bool:
+    """Return whether the centre of a head lies in the frame; True of things."""
     x, y = sprite.head_at
-    if window is None or sprite.head is None or not (0 <= x < width and 0 <= y < height):
+    return sprite.head is None or (0 <= x < width and 0 <= y < height)
+
+
+def _share(sprite: Sprite, window: Window | None, covered: NDArray[np.bool_]) -> float:
+    if window is None or sprite.head is None:
         return 0.0
     total = float(sprite.head.sum())
     seen = float(sprite.head[window[1]][~covered[window[0]]].sum())

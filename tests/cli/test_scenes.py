@@ -65,3 +65,20 @@ def test_the_folder_of_parts_is_read_as_mot_alone(tmp_path):
     result = CliRunner().invoke(cli, ["data", "check", str(tmp_path / "csv")])
     assert result.exit_code == 2
     assert f"read one by one: expected {tmp_path / 'csv' / 'train'}\n" in result.output
+
+
+def test_people_who_find_no_room_are_told(tmp_path):
+    call = ["scenes", "write", str(tmp_path / "set"), "--train", "1", "--test", "0"]
+    call += ["--frames", "1", "--people", "400", "--size", "64x96"]
+    result = CliRunner().invoke(cli, call)
+    assert result.exit_code == 0, result.output
+    assert "edgecount: warning: people: " in result.stderr
+    assert " of 400 find room in a clip of 96 x 64 pixels" in result.stderr
+
+
+def test_a_wrong_size_claims_no_folder(tmp_path):
+    call = ["scenes", "write", str(tmp_path / "set"), "--size", "64x40000"]
+    result = CliRunner().invoke(cli, call)
+    assert result.exit_code == 2
+    assert "--size: expected a width and a height of 64 to 16384 pixels" in result.stderr
+    assert not (tmp_path / "set").exists()

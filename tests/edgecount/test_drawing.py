@@ -69,6 +69,15 @@ def test_any_size_gives_a_picture_of_that_size(size: tuple[int, int]) -> None:
     assert (overlay != frame).any()
 
 
+def test_heads_outside_of_the_frame_are_marked_as_those_at_its_border() -> None:
+    outside = np.array([(-40, -30), (60, -12), (-9, 40), (1e8, 50), (70, -3e38)], np.float32)
+    border = np.array([(0, 0), (60, 0), (0, 40), (79, 50), (70, 0)], np.float32)
+    np.testing.assert_array_equal(ring_radii((80, 60), outside), ring_radii((80, 60), border))
+    result = make_result((80, 60), [(x, y) for x, y in outside.tolist()])
+    frame = np.full((60, 80, 3), 90, np.uint8)
+    np.testing.assert_array_equal(draw_overlay(frame, result, layers=["points"]), frame)
+
+
 def test_8k_frame_with_a_dense_crowd() -> None:
     size = (7680, 4320)
     points = np.random.default_rng(0).uniform((0, 0), size, (20_000, 2))

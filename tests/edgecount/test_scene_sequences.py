@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import itertools
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +16,9 @@ from edgecount.errors import ConfigError, OutputError
 from edgecount.scenes import render_clip, render_scene
 from edgecount.scenes.camera import HEAD_METRES
 from edgecount.scenes.crowd import draw_people, person_sprite
+from edgecount.scenes.layouts import CsvLayout, SequenceTruth
 from edgecount.scenes.scene import Heads
-from edgecount.scenes.sequences import SetOptions, plan_sequences, write_set
+from edgecount.scenes.sequences import SetOptions, layout_of, plan_sequences, write_set
 from edgecount.scenes.stage import Setting, set_stage
 from edgecount.scenes.visibility import VISIBLE_SHARE
 
@@ -154,7 +158,8 @@ def test_a_call_that_was_stopped_goes_on(tmp_path: Path) -> None:
     picture.unlink()
     steps: list[int] = []
     found = write_set(tmp_path, SMALL, "mot", lambda: steps.append(1))
-    assert (found.sequences, len(steps)) == (1, 2)
+    assert (found.sequences, found.frames) == (1, 2)
+    assert len(steps) == 6  # those of the sequences that are there, too
     assert (truth.read_bytes(), picture.read_bytes()) == before
     assert write_set(tmp_path, SMALL, "mot").sequences == 0
 
@@ -192,6 +197,79 @@ def test_what_else_is_in_the_folder_stays(tmp_path: Path) -> None:
         SetOptions(test=-1)
 
 
+def test_the_size_of_a_set_is_told_by_its_sides(tmp_path: Path) -> None:
+    options = SetOptions(train=1, test=0, frames=1, people=0, size=SIZE)
+    write_set(tmp_path, options, "mot")
+    turned = dataclasses.replace(options, size=(240, 320))
+    message = "with size of width 320 and height 240, not of width 240 and height 320: choose"
+    with pytest.raises(OutputError, match=message):
+        write_set(tmp_path, turned, "mot")
+
+
+def test_settings_without_a_scene_give_way(tmp_path: Path) -> None:
+    options = SetOptions(train=1, test=0, frames=1, people=0, size=SIZE)
+
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_set(tmp_path, options, "csv", stop)
+    shutil.rmtree(tmp_path / "train")
+    assert [path.name for path in tmp_path.iterdir()] == ["scenes.json"]
+    assert write_set(tmp_path, dataclasses.replace(options, seed=5), "mot").sequences == 1
+    assert layout_of(tmp_path) == "mot"
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"\xff", "scenes.json is not JSON: it is not UTF-8"),
+        (b"{}", "holds something else than scenes: choose another folder"),
+        (b"[" + b" " * 70_000 + b"]", "scenes.json is no file of settings: it is larger than"),
+    ],
+)
+def test_settings_of_others_are_refused(tmp_path: Path, data: bytes, message: str) -> None:
+    path = tmp_path / "scenes.json"
+    path.write_bytes(data)
+    with pytest.raises(OutputError, match=message):
+        write_set(tmp_path, SMALL, "mot")
+    assert [(path, data)] == [(one, one.read_bytes()) for one in tmp_path.iterdir()]
+    assert layout_of(tmp_path) is None
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no FIFOs here")
+def test_settings_that_are_a_fifo_are_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "scenes.json")
+    with pytest.raises(OutputError, match="is a FIFO"):
+        write_set(tmp_path, SMALL, "mot")
+    assert layout_of(tmp_path) is None
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such locks")
+def test_a_folder_is_for_one_process_at_a_time(tmp_path: Path) -> None:
+    tried: list[str] = []
+
+    def again() -> None:
+        with pytest.raises(OutputError) as error:
+            write_set(tmp_path, SMALL, "csv")
+        tried.append(str(error.value))
+
+    write_set(tmp_path, SMALL, "csv", again)
+    assert len(tried) == 6
+    assert f"is rendering scenes into {tmp_path}: wait for it" in tried[0]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["scenes.json", "test", "train"]
+
+
+def test_a_sequence_that_another_process_wrote_is_in_the_csv_once(tmp_path: Path) -> None:
+    heads = Heads(np.array([3]), np.array([[1, 2, 4, 6]], np.float32), np.ones(1, np.float32))
+    form = CsvLayout()
+    for name in ("scene-01", "scene-02", "scene-01"):
+        form.finish(tmp_path, SequenceTruth(name, [heads], [], 1.0, SIZE))
+    with (tmp_path / "heads.csv").open(newline="") as file:
+        rows = list(csv.reader(file))[1:]
+    assert [row[0] for row in rows] == [f"{n}/{n}_000001.jpg" for n in ("scene-02", "scene-01")]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -200,6 +278,10 @@ def test_what_else_is_in_the_folder_stays(tmp_path: Path) -> None:
         ({"fps": 1e-300}, "fps: expected 0.01 to 1000, got 1e-300"),
         ({"fps": float("nan")}, "fps: expected 0.01 to 1000, got nan"),
         ({"people": -1}, "people: expected 0 or more, got -1"),
+        ({"seed": -1}, "seed: expected 0 or more, got -1"),
+        ({"size": (32, 64)}, "size: .* 64 to 16384 pixels, got width 32 and height 64"),
+        ({"size": (64, 40000)}, "size: .* 64 to 16384 pixels, got width 64 and height 40000"),
+        ({"people": 10**9}, "people: 1000000000 do not fit in a frame of 1280 x 720 pixels"),
     ],
 )
 def test_options_that_make_no_sense_leave_no_folder(tmp_path: Path, options, message) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
+import math
+import re
 
 import numpy as np
 import pytest
@@ -13,7 +16,7 @@ from edgecount.scenes.crowd import draw_people, person_sprite, stand_at
 from edgecount.scenes.light import LIGHTS
 from edgecount.scenes.placement import PATTERNS
 from edgecount.scenes.stage import PLACES, Setting, set_stage
-from edgecount.scenes.visibility import VISIBLE_SHARE, visible_shares
+from edgecount.scenes.visibility import VISIBLE_SHARE, is_inside, visible_shares
 
 SMALL = (320, 240)
 
@@ -142,6 +145,41 @@ def test_clip_is_decided_by_the_seed() -> None:
         np.testing.assert_array_equal(left.points, right.points)
 
 
+def test_people_who_find_no_room_in_a_clip_are_told(caplog: pytest.LogCaptureFixture) -> None:
+    for people, told in ((400, 1), (12, 0)):
+        caplog.clear()
+        (scene,) = render_clip(people, frames=1, fps=1, size=(96, 64), seed=2)
+        assert len(caplog.messages) == told
+        assert len(scene.points) <= people
+    next(render_clip(400, frames=1, fps=1, size=(96, 64), seed=2))
+    found = re.match(r"people: (\d+) of 400 find room in a clip of 96 x 64", caplog.messages[0])
+    assert found
+    assert 0 < int(found[1]) < 400
+
+
+def test_a_head_that_leaves_the_frame_is_seen_in_part() -> None:
+    stage = set_stage(np.random.default_rng(0), Setting(2, SMALL, "plaza", "day", "uniform"))
+    crowd = draw_people(np.random.default_rng(1), stage.camera, 1, "uniform")
+    sprite = person_sprite(crowd[0], stage.camera, stage.light)
+    assert sprite.head is not None
+    columns = sprite.head.sum(axis=0)
+    (x, _), (width, height) = sprite.head_at, SMALL
+    # Moved so that the centre is half a pixel left of the frame.
+    cut = math.ceil(x)
+    moved = dataclasses.replace(
+        sprite, left=sprite.left - cut, head_at=(x - cut, sprite.head_at[1])
+    )
+    assert is_inside(sprite, width, height)
+    assert not is_inside(moved, width, height)
+    expected = columns[max(-moved.left, 0) :].sum() / columns.sum()
+    assert 0.2 < expected < 0.7
+    assert visible_shares([moved], width, height)[0] == pytest.approx(expected, abs=0.05)
+    # In a picture nobody whose head has left it hides others.
+    behind = dataclasses.replace(moved, stand=stand_at(stage.camera, crowd[0].x, crowd[0].z + 0.01))
+    both = visible_shares([behind, moved], width, height, drop_below=0.1)
+    assert both[0] == both[1]
+
+
 def test_empty_clip() -> None:
     (scene,) = render_clip(0, frames=1, fps=1, size=SMALL, seed=1)
     assert scene.points.shape == (0, 2)
@@ -151,7 +189,9 @@ def test_empty_clip() -> None:
     ("options", "message"),
     [
         ({"people": -1}, "people: expected 0 or more, got -1"),
-        ({"size": (63, 200)}, "size: .* 64 x 64 pixels, got 63 x 200"),
+        ({"size": (63, 200)}, "size: .* 64 to 16384 pixels, got width 63 and height 200"),
+        ({"size": (64, 40000)}, "size: .* 64 to 16384 pixels, got width 64 and height 40000"),
+        ({"people": 10**9}, "people: 1000000000 do not fit in a frame of"),
         ({"place": "moon"}, "place: expected one of auto, street"),
         ({"light": "noon"}, "light: expected one of auto, day"),
         ({"pattern": "grid"}, "pattern: expected one of auto, uniform"),

@@ -19,8 +19,23 @@ from edgecount.runtime.pipeline.job import Outcome
 from edgecount.train.data.sample import Sample
 from edgecount.train.evaluate.evaluation import Evaluation, ImageRecord, evaluate_counter
 from edgecount.train.report import write_report
-from edgecount.train.report.charts import curves, errors_by_level, level_name, scatter
-from edgecount.train.report.pictures import FOUND, MISSED, TRUTH, WRONG, choose, draw_heads
+from edgecount.train.report.charts import (
+    _draw_series,
+    curves,
+    errors_by_level,
+    level_name,
+    scatter,
+)
+from edgecount.train.report.pictures import (
+    FOUND,
+    MISSED,
+    TRUTH,
+    WRONG,
+    choose,
+    draw_density,
+    draw_heads,
+)
+from edgecount.train.report.style import new_figure
 
 
 class Counter:
@@ -174,6 +189,62 @@ def test_samples_that_were_not_evaluated_are_an_error(tmp_path):
         )
 
 
+def test_heads_outside_of_the_picture_are_drawn_at_most_in_part(tmp_path):
+    heads = [[32, -6], [-40, -30], [1e8, 20], [20, -1e8], [30, 30], [12, 40]]
+    _, text = report(tmp_path, Counter(), {"one": [annotated(tmp_path, "x", heads)]})
+    assert "x: 6 people, 1.0 estimated" in text
+    sample = annotated(tmp_path, "x", heads)
+    boxes = np.concatenate([sample.points - 3, sample.points + 3], axis=1)
+    for case in (sample, dataclasses.replace(sample, boxes=boxes)):
+        picture = draw_heads(sample.image(), Detector().count(sample.image()), case)
+        assert colours(picture) >= {FOUND, MISSED}
+
+
+NAMES = ["a$x_{$b", "_hidden", "n\udcffm", "\u7fa4\u4f17 \U0001f600", "n" * 245, "\u7fa4" * 80]
+
+
+@pytest.mark.parametrize("name", NAMES, ids=["math", "underscore", "byte", "signs", "long", "wide"])
+def test_a_set_may_have_any_name(tmp_path, name):
+    log = [{"step": 1, "validation": name, "mae": 2.0}]
+    page, text = report(tmp_path, Counter(), {name: [annotated(tmp_path, "x", [])]}, log)
+    assert f"<h2>{name.replace(chr(0xDCFF), chr(92) + 'xff')}</h2>" in text
+    assert len(list(page.parent.iterdir())) == 5
+
+
+def test_the_curves_name_every_set(tmp_path):
+    axes = new_figure(5, 3).add_subplot()
+    _draw_series(axes, {name: {1: 2.0, 2: 1.0} for name in ["$5 to $6", *NAMES]})
+    texts = axes.get_legend().get_texts()
+    squares = "\N{WHITE SQUARE}\N{WHITE SQUARE}"
+    assert [text.get_text() for text in texts[:4]] == ["$5 to $6", "a$x_{$b", "_hidden", "n\\xffm"]
+    assert texts[4].get_text().startswith(f"{squares} ")
+    assert texts[5].get_text() == "n" * 29 + "\N{HORIZONTAL ELLIPSIS}"
+    assert not any(text.get_parse_math() for text in texts)
+
+
+def test_the_density_of_a_small_image_is_not_covered(tmp_path):
+    image = np.full((160, 200, 3), 120, np.uint8)
+    picture = draw_density(image, Counter().count(image))
+    assert picture.shape == (512, 640, 3)
+    changed = (picture != 120).any(2)
+    assert changed[256, 320]  # the person
+    assert changed[440:, :200].any()  # the legend
+    changed[440:, :200] = False
+    changed[200:312, 264:376] = False
+    assert not changed.any()
+
+
+def test_rows_of_points_say_what_they_were_held_against(tmp_path):
+    sample = annotated(tmp_path, "x", [[32, 32]])
+    boxes = np.array([[29, 29, 35, 35]], np.float32)
+    for case, row in (
+        (sample, "the head&#39;s size, guessed from its neighbours"),
+        (dataclasses.replace(sample, boxes=boxes), "the head&#39;s box"),
+    ):
+        _, text = report(tmp_path, Counter(), {"one": [case]})
+        assert f"<tr><td>{row}</td><td>1.000</td>" in text
+
+
 def test_a_folder_that_cannot_be_made_is_one_clear_error(tmp_path):
     (tmp_path / "out").write_text("a file")
     with pytest.raises(OutputError, match=r"cannot write the report in .*out"):
@@ -196,7 +267,7 @@ def test_a_log_without_numbers_has_no_curves():
 def test_charts_are_pictures_whatever_the_counts(tmp_path):
     for counts in ([0], [1, 40, 2000]):
         records = [ImageRecord("x", tmp_path, true, 1.1 * true) for true in counts]
-        for drawn in (scatter(Evaluation(records), "s"), errors_by_level(Evaluation(records), "s")):
+        for drawn in (scatter(Evaluation(records)), errors_by_level(Evaluation(records))):
             assert drawn.startswith(b"\x89PNG")
 
 

@@ -7,7 +7,16 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from edgecount.train.evaluate.metrics import level_metrics
-from edgecount.train.report.style import COLOURS, INK, LINES, logarithmic, new_figure, png, tidy
+from edgecount.train.report.style import (
+    COLOURS,
+    INK,
+    LINES,
+    drawable,
+    logarithmic,
+    new_figure,
+    png,
+    tidy,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,6 +26,7 @@ if TYPE_CHECKING:
 Series = dict[str, dict[int, float]]
 
 _WIDE = 30.0  # from the least to the largest count, from which axes are logarithmic
+_LINE = 64  # letters of a legend, side by side
 _NOT_LOSSES = ("step", "seconds_per_step")
 
 
@@ -70,7 +80,7 @@ def _draw_series(axes: Axes, series: Series) -> None:
         logarithmic(axes.yaxis)
     elif min(values) >= 0:
         axes.set_ylim(0, 1.08 * max(values) or 1.0)
-    for index, (name, line) in enumerate(series.items()):
+    for index, line in enumerate(series.values()):
         steps = sorted(line)
         axes.plot(
             steps,
@@ -80,25 +90,31 @@ def _draw_series(axes: Axes, series: Series) -> None:
             marker="o" if len(steps) < 25 else "",
             markersize=3.5,
             linewidth=1.5,
-            label=name,
         )
-    axes.legend(
+    names = [drawable(name) for name in series]
+    room = _LINE // (max(map(len, names)) + 6)  # with the sample of the line before each
+    # Given by hand: names that begin with "_" would be left out.
+    legend = axes.legend(
+        axes.lines,
+        names,
         loc="upper center",
         bbox_to_anchor=(0.5, -0.17),
-        ncols=min(len(series), 4),
+        ncols=min(len(series), 4, max(room, 1)),
         frameon=False,
         fontsize=8,
         labelcolor=INK,
     )
+    for text in legend.get_texts():
+        text.set_parse_math(False)  # "$" is a part of a name
 
 
-def scatter(evaluation: Evaluation, name: str) -> bytes:
+def scatter(evaluation: Evaluation) -> bytes:
     """Draw estimated against true counts, an image a dot; a perfect model is on the line."""
     true = [float(image.true) for image in evaluation.images]
     estimated = [image.count for image in evaluation.images]
     figure = new_figure(4.2, 4.0)
     axes = figure.add_subplot()
-    tidy(axes, f"{name}: an image a dot", "true count", "estimated count")
+    tidy(axes, "Counts: an image a dot", "true count", "estimated count")
     low, high = min(true + estimated), max(*true, *estimated, 1.0)
     wide = low > 0 and high / low > _WIDE
     ends = (low / 1.2, high * 1.2) if wide else (-0.03 * high, 1.05 * high)
@@ -113,7 +129,7 @@ def scatter(evaluation: Evaluation, name: str) -> bytes:
     return png(figure)
 
 
-def errors_by_level(evaluation: Evaluation, name: str) -> bytes:
+def errors_by_level(evaluation: Evaluation) -> bytes:
     """Draw the mean absolute error at each density level, and how much of it is bias."""
     levels = level_metrics(
         [image.count for image in evaluation.images],
@@ -121,7 +137,7 @@ def errors_by_level(evaluation: Evaluation, name: str) -> bytes:
     )
     figure = new_figure(5.2, 4.0)
     axes = figure.add_subplot()
-    tidy(axes, f"{name}: error by density", "people in the image", "people")
+    tidy(axes, "Error by density level", "people in the image", "people")
     bars = (("mae", "mean absolute error", 0), ("bias", "bias (above 0: counts too many)", 1))
     for place, (key, label, colour) in enumerate(bars):
         drawn = axes.bar(

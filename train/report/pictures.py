@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -10,8 +9,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecount.drawing import draw_overlay
-from edgecount.drawing._marks import ring_radii
+from edgecount.drawing import HeatScale, draw_overlay
+from edgecount.drawing._labels import draw_legend
+from edgecount.drawing._marks import SHIFT, fixed, ring_radii
 from edgecount.errors import OutputError
 from edgecount.train.data.sample import Sample
 from edgecount.train.evaluate.counting import count_sample
@@ -34,7 +34,8 @@ TRUTH: Colour = MISSED
 _DARK: Colour = (24, 20, 18)
 _SMALLEST, _LARGEST = 640, 1000  # px of the longer side
 _LARGE = 3  # px, a radius from which marks are drawn in bolder lines
-_SHIFT = 4  # fractional bits of OpenCV's coordinates
+_FARTHEST = 30_000  # px that OpenCV draws to
+_CAPITAL, _MARGIN = 9, 8  # px, of the legend
 _QUALITY = 88
 
 
@@ -67,14 +68,26 @@ def draw_image(counter: EdgeCounter, sample: Sample) -> bytes:
     result = count_sample(counter, sample, image)
     panels = [draw_heads(image, result, sample)]
     if result.density.size:
-        bare = dataclasses.replace(result, points=result.points[:0], boxes=None, overflow=False)
-        panels.append(_resized(draw_overlay(image, bare), _scale(image)))
+        panels.append(draw_density(image, result))
     gap = np.full((panels[0].shape[0], 8, 3), 255, np.uint8)
     whole = panels[0] if len(panels) == 1 else np.hstack([panels[0], gap, panels[1]])
     encoded, data = cv2.imencode(".jpg", whole, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
     if not encoded:
         raise OutputError(f"cannot draw {sample.path}: OpenCV does not encode JPEG here")
     return data.tobytes()
+
+
+def draw_density(image: Image, result: CountResult) -> Image:
+    """Draw the density as heat, with its legend, over an image (H, W, 3), BGR.
+
+    Returns:
+        A new picture, of a size for a page.
+    """
+    scale = HeatScale.fit(result)
+    canvas = _resized(draw_overlay(image, result, scale=scale, layers=["heat"]), _scale(image))
+    # After the change of size: letters of a readable size would cover a small image.
+    draw_legend(canvas, scale, _CAPITAL, _MARGIN)
+    return canvas
 
 
 def draw_heads(image: Image, result: CountResult, sample: Sample) -> Image:
@@ -135,7 +148,8 @@ def _outline(
     A thin one has none: it would hide the box that it is compared with.
     """
     # Whole pixels, without smoothing: thin lines would be pale.
-    corners = (np.rint(boxes).astype(int) - (0, 0, 1, 1)).tolist()
+    limited = np.clip(boxes, -_FARTHEST, _FARTHEST)
+    corners = (np.rint(limited).astype(int) - (0, 0, 1, 1)).tolist()
     for paint, outline in ((colour, 0),) if thin else ((_DARK, 2), (colour, 0)):
         for left, top, right, bottom in corners:
             small = min(right - left, bottom - top) <= 2 * _LARGE
@@ -163,29 +177,29 @@ Mark = Callable[[Image, int, int, int, Colour, int], None]
 
 def _draw(canvas: Image, points: Points, radii: Points, colour: Colour, mark: Mark) -> None:
     """Draw marks with a dark outline, which show on any ground; x, y are continuous pixels."""
-    places = np.rint((points - 0.5) * (1 << _SHIFT)).astype(int).tolist()
-    fixed_radii = np.rint(radii * (1 << _SHIFT)).astype(int).tolist()
+    places = fixed(points).tolist()
+    fixed_radii = np.rint(radii * (1 << SHIFT)).astype(int).tolist()
     for paint, outline in ((_DARK, 2), (colour, 0)):
         for (x, y), radius in zip(places, fixed_radii, strict=True):
-            line = 2 if radius > _LARGE << _SHIFT else 1
+            line = 2 if radius > _LARGE << SHIFT else 1
             mark(canvas, x, y, radius, paint, line + outline)
 
 
 def _dot(canvas: Image, x: int, y: int, radius: int, colour: Colour, line: int) -> None:
-    cv2.circle(canvas, (x, y), (radius * (line + 2)) // 8, colour, -1, cv2.LINE_AA, _SHIFT)
+    cv2.circle(canvas, (x, y), (radius * (line + 2)) // 8, colour, -1, cv2.LINE_AA, SHIFT)
 
 
 def _circle(canvas: Image, x: int, y: int, radius: int, colour: Colour, line: int) -> None:
-    cv2.circle(canvas, (x, y), radius, colour, line, cv2.LINE_AA, _SHIFT)
+    cv2.circle(canvas, (x, y), radius, colour, line, cv2.LINE_AA, SHIFT)
 
 
 def _square(canvas: Image, x: int, y: int, radius: int, colour: Colour, line: int) -> None:
     low, high = (x - radius, y - radius), (x + radius, y + radius)
-    cv2.rectangle(canvas, low, high, colour, line, cv2.LINE_AA, _SHIFT)
+    cv2.rectangle(canvas, low, high, colour, line, cv2.LINE_AA, SHIFT)
 
 
 def _cross(canvas: Image, x: int, y: int, radius: int, colour: Colour, line: int) -> None:
     for slope in (-1, 1):
         start = (x - radius, y - slope * radius)
         end = (x + radius, y + slope * radius)
-        cv2.line(canvas, start, end, colour, line, cv2.LINE_AA, _SHIFT)
+        cv2.line(canvas, start, end, colour, line, cv2.LINE_AA, SHIFT)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
+from edgecount._text import valid_text
 from edgecount.errors import MissingExtraError
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#0
 LINES = ("-", "--", "-.", ":")
 INK, FAINT = "#333333", "#DDDDDD"
 _DPI = 130
+_LONGEST = 30  # characters of a name
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -42,6 +44,17 @@ def tidy(axes: Axes, title: str, x: str, y: str) -> None:
     axes.set_axisbelow(True)
     for side in axes.spines.values():
         side.set_visible(False)
+
+
+def drawable(name: str) -> str:
+    """Return a name as a chart can show it: short, a box for each character the font lacks."""
+    from matplotlib.font_manager import FontProperties, findfont, get_font
+
+    known = get_font(findfont(FontProperties())).get_charmap()
+    shown = name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}\N{HORIZONTAL ELLIPSIS}"
+    return "".join(
+        letter if ord(letter) in known else "\N{WHITE SQUARE}" for letter in valid_text(shown)
+    )
 
 
 def logarithmic(axis: XAxis | YAxis) -> None:

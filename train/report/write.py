@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgecount._files import write_whole
 from edgecount._report import data_url, open_template
+from edgecount._text import valid_text
 from edgecount.errors import ConfigError, MissingExtraError, OutputError
 from edgecount.train.data.sample import Sample
 from edgecount.train.report.charts import curves, errors_by_level, level_name, scatter
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from edgecount.train.evaluate.evaluation import Evaluation, ImageRecord
 
 _KINDS = {".png": "png", ".jpg": "jpeg"}
+_LONGEST = 40  # characters of a set's name in names of files, which have up to 4 bytes each
 
 
 def write_report(
@@ -77,7 +79,7 @@ def write_report(
             f"cannot write the report in {folder}: {error.strerror or error}"
         ) from error
     page = folder / "report.html"
-    write_whole(page, text.encode())
+    write_whole(page, valid_text(text).encode())
     return page
 
 
@@ -118,7 +120,7 @@ def _set(
 ) -> dict[str, Any]:
     """Return the template's variables of one set."""
     charts = [
-        _save(folder, f"{prefix}-{kind}.png", draw(evaluation, name), f"{text} of {name}")
+        _save(folder, f"{prefix}-{kind}.png", draw(evaluation), f"{text} of {name}")
         for kind, draw, text in (
             ("scatter", scatter, "Estimated against true counts"),
             ("levels", errors_by_level, "Error by density level"),
@@ -138,8 +140,14 @@ def _set(
         ]
         if pictures:
             groups.append((kind, pictures))
-    values = {"name": name, "summary": evaluation.summary(), "charts": charts, "groups": groups}
-    return {**values, "scales": _scales(folder, prefix, evaluation, counter, samples)}
+    return {
+        "name": name,
+        "summary": evaluation.summary(),
+        "sizes_guessed": bool(samples) and all(sample.boxes is None for sample in samples),
+        "charts": charts,
+        "groups": groups,
+        "scales": _scales(folder, prefix, evaluation, counter, samples),
+    }
 
 
 def _scales(
@@ -175,4 +183,4 @@ def _save(folder: Path, file: str, data: bytes, text: str) -> dict[str, str]:
 
 def _slug(name: str) -> str:
     """Return a set's name as a part of a file's."""
-    return re.sub(r"[^\w.-]+", "-", name).strip("-.") or "set"
+    return re.sub(r"[^\w.-]+", "-", name)[:_LONGEST].strip("-.") or "set"
