@@ -141,10 +141,17 @@ def write_set(
     if layout not in LAYOUTS:
         raise ConfigError(f"layout: expected one of {', '.join(LAYOUTS)}, got {layout!r}")
     form = LAYOUTS[layout]()
-    settings = {**dataclasses.asdict(options), "layout": layout, "edgecount": __version__}
+    asked = {**dataclasses.asdict(options), "layout": layout, "edgecount": __version__}
+    settings = json.loads(json.dumps(asked))  # as they are read again
+    plan = plan_sequences(options)
+    # A whole set may be where nothing can be written, not even the file of a lock.
+    if _check(folder, settings) and all(form.has(folder / one.part, one.name) for one in plan):
+        for _ in range(len(plan) * options.frames):
+            progress()
+        return WrittenSet(0, 0, 0)
     written = []
     with _claimed(folder, settings):
-        for sequence in plan_sequences(options):
+        for sequence in plan:
             part = folder / sequence.part
             if form.has(part, sequence.name):
                 for _ in range(options.frames):
@@ -170,11 +177,11 @@ def layout_of(folder: Path) -> str | None:
 def _claimed(folder: Path, settings: dict[str, object]) -> Iterator[None]:
     """Hold a folder for these settings, which are written there, until the block ends.
 
+    The lock's file is made in it: check first that it is not a folder of others.
+
     Raises:
         OutputError: it holds something else, or another process holds it.
     """
-    given = json.loads(json.dumps(settings))
-    _check(folder, given)  # before the lock's file is made in a folder of others
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -183,8 +190,8 @@ def _claimed(folder: Path, settings: dict[str, object]) -> Iterator[None]:
     busy = f"is rendering scenes into {folder}: wait for it, or choose another folder"
     with locked(lock, busy=busy, second="render into it by one process alone"):
         try:
-            if not _check(folder, given):
-                write_whole(folder / _SETTINGS, f"{json.dumps(given, indent=2)}\n".encode())
+            if not _check(folder, settings):
+                write_whole(folder / _SETTINGS, f"{json.dumps(settings, indent=2)}\n".encode())
             yield
         finally:
             with suppress(OSError):

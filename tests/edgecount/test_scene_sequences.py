@@ -260,6 +260,34 @@ def test_a_folder_is_for_one_process_at_a_time(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["scenes.json", "test", "train"]
 
 
+@pytest.mark.parametrize("layout", ["mot", "csv"])
+def test_a_whole_set_is_left_as_it_is(tmp_path: Path, monkeypatch, layout: str) -> None:
+    write_set(tmp_path, SMALL, layout)
+
+    def refuse(*args: object, **options: object) -> None:
+        raise AssertionError("a lock in a folder that may be read-only")
+
+    monkeypatch.setattr("edgecount.scenes.sequences.locked", refuse)
+    steps: list[int] = []
+    before = tmp_path.stat().st_mtime_ns
+    found = write_set(tmp_path, SMALL, layout, lambda: steps.append(1))
+    assert (found.sequences, found.frames, found.heads) == (0, 0, 0)
+    assert len(steps) == 6
+    assert tmp_path.stat().st_mtime_ns == before
+    with pytest.raises(OutputError, match="holds scenes with seed 4, not 5: choose another"):
+        write_set(tmp_path, dataclasses.replace(SMALL, seed=5), layout)
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="permissions do not hold")
+def test_a_whole_set_may_be_read_only(tmp_path: Path) -> None:
+    write_set(tmp_path, SMALL, "mot")
+    tmp_path.chmod(0o555)
+    try:
+        assert write_set(tmp_path, SMALL, "mot").sequences == 0
+    finally:
+        tmp_path.chmod(0o755)
+
+
 def test_a_sequence_that_another_process_wrote_is_in_the_csv_once(tmp_path: Path) -> None:
     heads = Heads(np.array([3]), np.array([[1, 2, 4, 6]], np.float32), np.ones(1, np.float32))
     form = CsvLayout()

@@ -92,6 +92,13 @@ def test_images_are_chosen_evenly(scripts, data, tmp_path):
     assert len({name for name, *_ in images}) == 3
 
 
+def test_images_that_are_annotated_wrongly_are_not_counted(scripts, data, tmp_path):
+    run = write_run(tmp_path / "run", data, ["hall"])
+    wrong = {"2", "5"}
+    images = scripts.left_out.count_run(run, None, exclude=wrong)["sets"]["hall"]
+    assert {name for name, *_ in images} == {str(number) for number in range(11)} - wrong
+
+
 def test_a_set_of_several_runs_has_the_images_of_each(scripts, tmp_path):
     path = tmp_path / "two.json"
     runs = [{"steps": n, "sets": {"hall": [["a", 3, 2.0 + n, 0.5]]}} for n in range(2)]

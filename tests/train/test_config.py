@@ -156,3 +156,9 @@ def test_the_data_folder_must_be_named(monkeypatch):
     monkeypatch.delenv("EDGECOUNT_DATA", raising=False)
     with pytest.raises(ConfigError, match="data_root"):
         config_from_dict(GOOD).root()
+
+
+@pytest.mark.parametrize("key", ["backbone_weights", "initial_weights", "prune_from"])
+def test_a_network_that_grows_has_no_other_start(settings, key):
+    with pytest.raises(ConfigError, match=f"grow_from: expected no other start, got {key} too"):
+        config_from_dict(settings | {"grow_from": "edgecount-n", key: "other.pt"})

@@ -206,7 +206,7 @@ class TrainConfig:
             ``data_root``, whose most important channels are the start.
         grow_from: a checkpoint of the same network with fewer channels, relative to ``data_root``,
             or a deployed model as in ``initial_weights``: the run starts at its counts, and trains
-            the channels that it has more.
+            the channels that it has more. It goes with no other start.
         freeze: weights whose names start with one of these stay as they are.
         crop: side of the square training crops in px, or their height and width; or ``half``: half
             of each side of the crop's own image, times the crop's scale, so that every crop is a
@@ -337,10 +337,19 @@ class TrainConfig:
         _check(shares, "milestones", "shares in (0, 1)", self.milestones)
         self._check_crop()
         self._check_leave_out()
+        self._check_start()
 
     def trains_on(self, entry: DataConfig) -> bool:
         """Return whether crops are taken from a set of the mixture."""
         return bool(entry.weight) and entry.name not in self.leave_out
+
+    def _check_start(self) -> None:
+        others = ("backbone_weights", "initial_weights", "prune_from")
+        given = [name for name in others if self.grow_from and getattr(self, name)]
+        if given:
+            raise ConfigError(
+                f"grow_from: expected no other start, got {given[0]} too: leave one of them empty"
+            )
 
     def _check_leave_out(self) -> None:
         known = {entry.name: entry for entry in self.data if entry.reader != "blank"}

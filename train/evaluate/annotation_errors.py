@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecount.errors import BackendError
+from edgecount.errors import BackendError, EdgeCountError
 from edgecount.train.data.sample import Sample
 from edgecount.train.evaluate.counting import count_samples
 from edgecount.train.evaluate.evaluation import head_radii
@@ -23,7 +23,7 @@ FEWEST = 3  # heads that speak against an annotation
 SHARE = 0.15  # of the annotated heads, that so many are
 CLEAR = 0.25  # of the way from a model's threshold to 1: scores of heads that are no guesses
 NOBODY = 0.1  # people by density around a head that the model does not see at all
-BLIND = 0.2  # share of a set's heads that a model does not see at all, if it suits the set
+BLIND = 0.2  # share of other images' heads that a model does not see at all, if it suits the set
 _LEAST_RADIUS = 8.0  # px, of models without a density map, whose cells say what they can tell apart
 
 
@@ -107,6 +107,22 @@ class Suspect:
 
 
 @dataclass(frozen=True)
+class Uncounted:
+    """An image that could not be counted, and why."""
+
+    sample: Sample
+    reason: str
+
+    def to_dict(self) -> dict[str, str]:
+        """Return the fields as plain JSON types."""
+        return {
+            "name": self.sample.name,
+            "path": str(self.sample.path),
+            "reason": self.reason,
+        }
+
+
+@dataclass(frozen=True)
 class AnnotationErrors:
     """What a model says of the annotations of a set.
 
@@ -115,24 +131,28 @@ class AnnotationErrors:
         images: images that were counted.
         heads: annotated heads of these.
         unseen: those of them that the model does not see at all; None of a model without a density.
+        blind: whether the model misses so many annotated heads that it hardly suits these images;
+            those of images where it sees nobody count only if there are no others.
         suspects: images whose annotation is probably incomplete or wrong, the most striking first.
+        failed: images that could not be counted.
     """
 
     model: str
     images: int
     heads: int
     unseen: int | None
+    blind: bool
     suspects: list[Suspect]
-
-    @property
-    def blind(self) -> bool:
-        """Whether the model misses so many annotated heads that it hardly suits these images."""
-        return self.unseen is not None and self.unseen > BLIND * self.heads
+    failed: list[Uncounted]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain JSON types."""
         suspects = [suspect.to_dict() for suspect in self.suspects]
-        return {**vars(self), "blind": self.blind, "suspects": suspects}
+        return {
+            **vars(self),
+            "suspects": suspects,
+            "failed": [one.to_dict() for one in self.failed],
+        }
 
 
 def find_annotation_errors(
@@ -145,7 +165,8 @@ def find_annotation_errors(
     """Count annotated images, and name those whose annotation is probably incomplete or wrong.
 
     That most heads are annotated where the model sees nobody speaks against an annotation only if
-    the model sees the heads of the other images: else the model may be blind to such people.
+    the model sees 80% of the heads of the other images, which are all that are not in question for
+    this reason: else the model may be blind to such people.
 
     Args:
         counter: the model, with its own threshold.
@@ -162,6 +183,7 @@ def find_annotation_errors(
     images, heads, unseen = 0, 0, 0
     blank = counter.manifest.output("density") is None
     suspects: list[Suspect] = []
+    failed: list[Uncounted] = []
     with closing(count_samples(counter, samples)) as counted:
         for sample, result in zip(samples, counted, strict=True):
             try:
@@ -171,6 +193,7 @@ def find_annotation_errors(
             except Exception as error:  # codecs raise anything
                 if on_error is None:
                     raise
+                failed.append(Uncounted(sample, _reason(error)))
                 on_error(sample, error)
             else:
                 images, heads = images + 1, heads + compared.annotated
@@ -179,13 +202,33 @@ def find_annotation_errors(
                     suspects.append(compared)
             if progress:
                 progress()
-    found = AnnotationErrors(
-        counter.manifest.name, images, heads, None if blank else unseen, suspects
-    )
-    if found.blind:
-        suspects[:] = [one for one in suspects if one.reasons != ("nobody_there",)]
+    blind = _is_blind(heads, unseen, suspects)
+    if blind:
+        suspects = [one for one in suspects if one.reasons != ("nobody_there",)]
     suspects.sort(key=lambda suspect: -suspect.strength)
-    return found
+    return AnnotationErrors(
+        counter.manifest.name, images, heads, None if blank else unseen, blind, suspects, failed
+    )
+
+
+def _is_blind(heads: int, unseen: int, suspects: Sequence[Suspect]) -> bool:
+    """Return whether a model misses too many heads of the images that are not ``nobody_there``.
+
+    An image with another's points is no reason to doubt the model, however small the set is. Where
+    the other images have no heads, or there are none, nothing says that it sees any.
+    """
+    strange = [one for one in suspects if "nobody_there" in one.reasons]
+    others = heads - sum(one.annotated for one in strange)
+    missed = unseen - sum(one.unseen or 0 for one in strange)
+    return missed > BLIND * others if others else bool(strange)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, EdgeCountError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "not enough memory"
+    return f"{type(error).__name__}: {error}".removesuffix(": ")
 
 
 def compare(result: CountResult, sample: Sample, clear: float) -> Suspect:

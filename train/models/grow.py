@@ -35,10 +35,12 @@ def grow_channels(
         generator: draws the channels that are copied, and the noise.
 
     Raises:
-        ConfigError: the two are not of one structure, or a layer of ``wide`` is the narrower one.
+        ConfigError: the two are not of one structure, outputs and shortcuts included, or a layer of
+            ``wide`` is the narrower one.
     """
     ends = channels_of(wide, _KEY)
     numbers = _numbers(given, ends)
+    _check_structure(given, wide)
     _check_shortcuts(wide, ends, numbers)
     sources = _sources(numbers, ends, generator)
     weights = {}
@@ -71,6 +73,37 @@ def _numbers(given: Mapping[str, Tensor], ends: Ends) -> dict[int, int]:
                     f"{name} for {channels.number}"
                 )
     return numbers
+
+
+def _check_structure(given: Mapping[str, Tensor], wide: Network) -> None:
+    """Refuse a network without a layer of the narrow one, or with other outputs."""
+    own = wide.state_dict()
+    # A deployed model has constants besides.
+    lost = sorted(name for name in given if name.endswith(".weight") and name not in own)
+    if lost:
+        raise ConfigError(
+            f"{_KEY}: expected the same network with fewer channels, got one with {lost[0]} more"
+        )
+    # What ends in a map is read by no convolution: more of it would be other maps.
+    for name in _outputs(wide):
+        number, expected = (len(weights[f"{name}.weight"]) for weights in (given, own))
+        if number != expected:
+            raise ConfigError(
+                f"{_KEY}: expected the same outputs in both networks, got {number} at {name} for "
+                f"{expected}"
+            )
+
+
+def _outputs(network: Network) -> list[str]:
+    """Return the convolutions whose channels no layer reads."""
+    layers = dict(network.named_modules())
+    ends = channels_of(network, _KEY)
+    read = {id(before) for name, (before, after) in ends.items() if before is not after}
+    return [
+        name
+        for name, (_, after) in ends.items()
+        if isinstance(layers[name], nn.Conv2d) and id(after) not in read
+    ]
 
 
 def _check_shortcuts(wide: Network, ends: Ends, numbers: Mapping[int, int]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from edgecount.cli._shell.flags import with_flags
 from edgecount.cli._shell.output import plural
 
 if TYPE_CHECKING:
@@ -15,8 +16,15 @@ _MANY = 0.15  # of the images, and three at least: so many annotations are seldo
 
 
 def lines_of(found: AnnotationErrors) -> Iterator[str]:
-    """Yield lines for people: the images whose annotation is probably wrong, and a caution."""
+    """Yield lines for people: the images whose annotation is probably wrong, and a caution.
+
+    Before them how many could not be counted, if any, and why not the first.
+    """
     number, of = len(found.suspects), plural(found.images, "image")
+    if found.failed:
+        yield _line_of_failed(found)
+    if not found.images:
+        return
     if not number:
         yield f"{found.model} finds no annotation of {of} that is probably incomplete or wrong"
     else:
@@ -34,6 +42,14 @@ def lines_of(found: AnnotationErrors) -> Iterator[str]:
             f"caution: so many annotations are seldom wrong: {found.model} may not suit these "
             "images, or they are annotated by another rule"
         )
+
+
+def _line_of_failed(found: AnnotationErrors) -> str:
+    first, number = found.failed[0], len(found.failed)
+    name, reason = str(first.sample.path), with_flags(first.reason)
+    reason = reason if name in reason else f"{name}: {reason}"
+    of = plural(found.images + number, "image")
+    return f"{number} of {of} could not be counted by {found.model}: {reason}"
 
 
 def _line_of(suspect: Suspect) -> str:

@@ -93,6 +93,7 @@ def test_a_picture_that_cannot_be_read_stays_an_error(marked, tiny_model):
     result = run("data", "check", marked, "--reader", "csv", "--model", tiny_model)
     assert result.exit_code == 1
     assert result.stdout.count("cut (") == 1
+    assert result.stdout.splitlines()[-3].startswith("1 of 3 images could not be counted by tiny: ")
     assert result.stdout.splitlines()[-2:] == [
         "annotation probably incomplete or wrong, by tiny (1 of 2 images)",
         "    one: 1 annotated, 4.0 counted; 3 heads found where none is annotated, 3 of them clear",
@@ -101,6 +102,39 @@ def test_a_picture_that_cannot_be_read_stays_an_error(marked, tiny_model):
     result = run("data", "check", marked, "--reader", "csv", "--model", tiny_model)
     assert result.exit_code == 0
     assert "(2 of 3 images)" in result.stdout
+
+
+def test_where_nothing_could_be_counted_nothing_is_called_fine(marked, tiny_model):
+    for name in ("all", "one"):
+        (marked / f"{name}.png").write_bytes(b"no picture")
+    options = ("data", "check", marked, "--reader", "csv", "--model", tiny_model)
+    result = run(*options)
+    assert result.exit_code == 1
+    assert "finds no annotation" not in result.stdout
+    line = result.stdout.splitlines()[-1]
+    assert line.startswith("3 of 3 images could not be counted by tiny: ")
+    assert line.count("all.png") == 1
+    errors = json.loads(run(*options, "--json").stdout)["annotation_errors"]
+    assert (errors["images"], errors["suspects"], errors["blind"]) == (0, [], False)
+    assert [one["name"] for one in errors["failed"]] == ["all", "cut", "one"]
+    assert "all.png" in errors["failed"][0]["reason"]
+
+
+def test_what_fails_in_counting_alone_is_an_error(marked, tiny_model, monkeypatch):
+    (marked / "cut.png").write_bytes((marked / "all.png").read_bytes())
+
+    def fail(result, sample, clear):
+        raise ValueError("no map")
+
+    options = ("data", "check", marked, "--reader", "csv", "--model", tiny_model)
+    assert run(*options).exit_code == 0
+    monkeypatch.setattr("edgecount.train.evaluate.annotation_errors.compare", fail)
+    result = run(*options)
+    assert result.exit_code == 1
+    assert result.stdout.splitlines()[-1] == (
+        f"3 of 3 images could not be counted by tiny: {marked / 'all.png'}: ValueError: no map"
+    )
+    assert result.stderr.count("ValueError: no map") == 3
 
 
 def test_some_images_are_counted(marked, tiny_model):
@@ -163,8 +197,9 @@ def suspects(number, images, **values):
     points, alone = np.zeros((10, 3), np.float32), np.arange(10) >= 5
     one = Suspect(sample, 10.0, (7.0, 14.0), 5, 0, 1, points, alone)
     return AnnotationErrors(
-        **{"model": "m", "images": images, "heads": 100, "unseen": 2} | values,
+        **{"model": "m", "images": images, "heads": 100, "unseen": 2, "blind": False} | values,
         suspects=[one] * number,
+        failed=[],
     )
 
 
@@ -186,6 +221,6 @@ def test_a_model_that_hardly_suits_the_pictures_is_told():
     assert "so many annotations are seldom wrong" in list(lines_of(suspects(3, 20)))[-1]
     assert "seldom" not in list(lines_of(suspects(2, 4)))[-1]
     assert "seldom" not in list(lines_of(suspects(3, 21)))[-1]
-    assert list(lines_of(suspects(3, 5, unseen=21)))[-1] == (
+    assert list(lines_of(suspects(3, 5, unseen=21, blind=True)))[-1] == (
         "caution: m sees nobody near 21 of the 100 annotated heads: it hardly suits these images"
     )

@@ -37,7 +37,6 @@ WHOLE = {
     "backbone_weights": "vgg16.pth",
     "initial_weights": "raznet.pt",
     "prune_from": "wide.pt",
-    "grow_from": "slim.pt",
     "teacher": {"checkpoint": "teacher.pt"},
 }
 
@@ -51,13 +50,13 @@ def test_everything_that_is_missing_is_one_error(tmp_path):
     with pytest.raises(SourceError) as caught:
         check_needs(config(tmp_path))
     head, *lines = str(caught.value).splitlines()
-    assert head == "7 sets and files of weights of the config are not here:"
+    assert head == "6 sets and files of weights of the config are not here:"
     assert [line.strip() for line in lines] == list(caught.value.details)
     assert [line.split(": ")[0] for line in caught.value.details] == [
         *("data", "data", "data"),
-        *("backbone_weights", "initial_weights", "grow_from", "teacher.checkpoint"),
+        *("backbone_weights", "initial_weights", "teacher.checkpoint"),
     ]
-    sha, mall, mine, backbone, start, _, teacher = caught.value.details
+    sha, mall, mine, backbone, start, teacher = caught.value.details
     assert sha == f"data: there is no set {tmp_path / 'sha'}: {ORIGINS['shanghaitech']}"
     assert mall == f"data: there is no set {tmp_path / 'mall'}: {ORIGINS['mall']}"
     assert mine.endswith("mine.csv: name another folder of data: `changes=data_root=FOLDER`")
@@ -69,7 +68,7 @@ def test_everything_that_is_missing_is_one_error(tmp_path):
 def test_what_is_here_is_no_error(tmp_path):
     for name in ("sha", "mall"):
         (tmp_path / name).mkdir()
-    for name in ("mine.csv", "vgg16.pth", "raznet.pt", "wide.pt", "slim.pt", "teacher.pt"):
+    for name in ("mine.csv", "vgg16.pth", "raznet.pt", "wide.pt", "teacher.pt"):
         (tmp_path / name).touch()
     check_needs(config(tmp_path))
     assert all(need.here for need in needs_of(config(tmp_path)))
@@ -77,9 +76,17 @@ def test_what_is_here_is_no_error(tmp_path):
 
 def test_missing_weights_alone_are_a_models_error(tmp_path):
     sets = [{"reader": "blank"}]
-    with pytest.raises(ModelError, match="4 sets and files of weights") as caught:
+    with pytest.raises(ModelError, match="3 sets and files of weights") as caught:
         check_needs(config(tmp_path, data=sets, initial_weights="edgecount-s"))
-    assert len(caught.value.details) == 4  # a bundled model is here
+    assert len(caught.value.details) == 3  # a bundled model is here
+
+
+def test_a_network_to_grow_from_is_a_need(tmp_path):
+    alone = {"backbone_weights": "", "initial_weights": "", "prune_from": ""}
+    sets = [{"reader": "blank"}]
+    check_needs(config(tmp_path, data=sets, teacher={}, grow_from="edgecount-s", **alone))
+    with pytest.raises(ModelError, match=r"^grow_from: there is no file .*slim\.pt"):
+        check_needs(config(tmp_path, data=sets, teacher={}, grow_from="slim.pt", **alone))
 
 
 def test_a_resumed_run_needs_no_start(tmp_path):
@@ -94,7 +101,7 @@ def test_a_variable_that_is_not_set_is_told_with_what_is_searched_there(monkeypa
     with pytest.raises(ConfigError, match="EDGECOUNT_DATA is not set in the environm") as caught:
         check_needs(config("$EDGECOUNT_DATA"))
     assert "data: there is no set $EDGECOUNT_DATA/sha: ShanghaiTech is at" in str(caught.value)
-    assert len(caught.value.details) == 8
+    assert len(caught.value.details) == 7
     check_needs(config("$EDGECOUNT_DATA", data=[{"reader": "blank"}]), ["data"])
 
 

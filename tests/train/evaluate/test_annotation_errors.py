@@ -118,6 +118,30 @@ def test_points_of_another_picture_are_told_by_a_model_that_sees_the_others(tiny
     assert alone.suspects == []
 
 
+def test_one_wrong_picture_of_four_does_not_blind_the_model(tiny_model, picture):
+    fine = [boxed(picture(f"fine{number}", 10), CENTRES[:10]) for number in range(3)]
+    strange = boxed(picture("strange", 0), CENTRES)
+    found = find(tiny_model, *fine, strange)  # 20 of 50 heads are unseen, none of the others' 30
+    assert (found.heads, found.unseen, found.blind) == (50, 20, False)
+    assert [suspect.sample for suspect in found.suspects] == [strange]
+
+
+@pytest.mark.parametrize(("seen", "blind"), [(8, False), (7, True)])
+def test_a_model_that_misses_heads_of_the_other_pictures_is_blind(tiny_model, picture, seen, blind):
+    dark = boxed(picture("dark", seen), CENTRES[:10])
+    found = find(tiny_model, dark, boxed(picture("strange", 0), CENTRES[:5]))
+    assert found.blind == blind
+    assert len(found.suspects) == (not blind)
+
+
+def test_where_no_head_is_seen_the_model_is_blind(tiny_model, picture):
+    strange = [boxed(picture(f"strange{number}", 0), CENTRES[:9]) for number in range(3)]
+    for samples in (strange, [*strange, boxed(picture("empty", 0), [])]):
+        found = find(tiny_model, *samples)
+        assert found.blind
+        assert found.suspects == []
+
+
 def test_moved_points_are_unannotated_and_unseen(tiny_model, picture):
     moved = boxed(picture("moved", 5), CENTRES[:5] + np.array((0, 96)))
     (suspect,) = find(tiny_model, moved, boxed(picture("fine", 20), CENTRES)).suspects
@@ -174,5 +198,8 @@ def test_pictures_that_cannot_be_read_are_left_out(tiny_model, picture, tmp_path
     )
     assert failed == [(samples[0], SourceError)]
     assert (found.images, found.heads, len(found.suspects), len(steps)) == (1, 10, 1, 2)
+    (left_out,) = found.to_dict()["failed"]
+    assert (left_out["name"], left_out["path"]) == ("damaged", str(damaged))
+    assert "damaged.png" in left_out["reason"]
     with pytest.raises(SourceError, match=r"damaged\.png"):
         find(tiny_model, *samples)

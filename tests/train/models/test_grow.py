@@ -87,6 +87,21 @@ def test_edgecount_m_starts_at_the_counts_of_the_bundled_s():
 
 
 @pytest.mark.parametrize(
+    ("given", "options", "told"),
+    [
+        ({}, {"zero_inflated": True}, "the same outputs in both networks, got 1 at density.* for 2"),
+        ({"zero_inflated": True}, {}, "expected the same network with fewer channels, got 2 at"),
+        ({"recalibration": True}, {}, "grow_from: expected the same network with fewer channels"),
+        ({"heatmap": True}, {"heatmap": False}, "fewer channels, got one with .* more"),
+    ],
+)
+def test_a_network_with_other_layers_or_outputs_does_not_grow(given, options, told):
+    slim = _network(**SLIM, folded=True, **given)
+    with pytest.raises(ConfigError, match=told):
+        grow_channels(slim.state_dict(), _network(**WIDE, folded=True, **options))
+
+
+@pytest.mark.parametrize(
     ("given", "told"),
     [
         ({"width": 0.6}, r"grow_from: expected the same network with fewer channels, got \d+ at"),
