@@ -61,7 +61,7 @@ def make_server(source: Source, counter: EdgeCounter, port: int) -> uvicorn.Serv
     app, mjpeg = FastAPI(), "multipart/x-mixed-replace; boundary=part"
     view = View(uvicorn.Server(uvicorn.Config(app, port=port)))
     app.get("/", response_class=HTMLResponse)(lambda: PAGE)
-    app.get("/count")(lambda: {**view.numbers, "age": monotonic() - view.at})
+    app.get("/count")(lambda: view.numbers | ({"age": monotonic() - view.at} if view.at else {}))
     app.get("/view")(lambda: StreamingResponse(view.parts(), media_type=mjpeg))
     # A daemon: a camera that is away must not keep the program from ending.
     threading.Thread(target=view.run, args=(source, counter), daemon=True).start()

@@ -172,6 +172,12 @@ def test_a_browser_sees_the_camera(counter: EdgeCounter) -> None:
 
 
 @NEEDS_FASTAPI
+def test_before_the_first_picture_there_is_no_age(counter: EdgeCounter) -> None:
+    with served(FakeCamera([Drop(50)]), counter) as address, fetch(f"{address}/count") as answer:
+        assert json.load(answer) == {}
+
+
+@NEEDS_FASTAPI
 def test_the_numbers_of_a_camera_that_is_away_grow_old(counter: EdgeCounter) -> None:
     script = [Show(1, people=5), Drop(1000)]
     with served(FakeCamera(script, size=(320, 240), speed=4), counter) as address:

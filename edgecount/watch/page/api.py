@@ -23,6 +23,7 @@ from edgecount.watch.page.messages import encode, patterns_message, series_messa
 from edgecount.watch.shapes import SHAPES, ChangedError, shapes_version
 
 _WHAT = re.compile(r"count|(region|line):.{1,200}", re.DOTALL)
+_TAG = re.compile(r'(?:W/)?"([^"]*)"|([^\s,"]+)')  # one of If-Match; some leave the quotes out
 _MOST_POINTS = 5000
 _LONGEST = 12 * 366 * 86400.0  # s that one question may cover
 _REFUSAL = "This is not a token of this page. Mind spaces and line ends."
@@ -161,17 +162,21 @@ async def change_shapes(request: Request) -> Response:
     given = await _json(request)
     if not isinstance(given, dict) or not given or given.keys() - {*SHAPES}:
         raise RefusedError(400, f"expected an object with some of {', '.join(sorted(SHAPES))}")
-    tag = request.headers.get("if-match", "").strip().removeprefix("W/").strip('"')
-    if not tag:
+    tags = ", ".join(request.headers.getlist("if-match")).strip()
+    if not _TAG.search(tags):
         text = "expected If-Match: the ETag that this address gives, or * for whatever is there"
         raise RefusedError(428, text)
     change = _service(request).change_shapes
+    since = None if tags == "*" else _meant(tags, shapes_version(view.shapes()))
     try:
-        await run_in_threadpool(change, camera, given, since=None if tag == "*" else tag)
+        await run_in_threadpool(change, camera, given, since=since)
     except ChangedError as error:
         current = view.shapes()
-        more = {"shapes": current, "shapes_version": shapes_version(current)}
-        return reply({"error": str(error), **more}, 412)
+        version = shapes_version(current)
+        more = {"shapes": current, "shapes_version": version}
+        answer = reply({"error": str(error), **more}, 412)
+        answer.headers["ETag"] = f'"{version}"'
+        return answer
     return await shapes(request)
 
 
@@ -250,6 +255,12 @@ def _asked(request: Request) -> tuple[History, str, str]:
     if not _WHAT.fullmatch(what):
         raise RefusedError(400, "what: expected count, region:NAME or line:NAME")
     return _history(request), camera, what
+
+
+def _meant(tags: str, version: str) -> str:
+    """Return which version a list of tags means: this one if it is among them."""
+    found = [quoted or bare for quoted, bare in _TAG.findall(tags)]
+    return version if version in found else found[0]
 
 
 def _range(request: Request) -> tuple[float, float]:

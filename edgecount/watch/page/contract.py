@@ -15,8 +15,20 @@ HUNG = 20.0
 """Seconds after which counting that has not gone on has hung."""
 
 
+class CameraSettings(Protocol):
+    """The part of a camera's section of the config that the page needs."""
+
+    @property
+    def patience(self) -> float:
+        """Seconds for which a count stands at the least; 0 for a camera of no `rate`."""
+
+
 class CameraView(Protocol):
     """A camera of the service. All of it may be called from any thread."""
+
+    @property
+    def config(self) -> CameraSettings:
+        """Its section of the config."""
 
     @property
     def title(self) -> str:

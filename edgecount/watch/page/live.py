@@ -32,7 +32,7 @@ _log = logging.getLogger(__name__)
 
 _MOST = 32  # connections
 _EVENTS = 256  # that wait for a slow browser; the oldest are dropped, history has them all
-_SLOWEST = 20.0  # s that one message may take
+_SLOWEST = 60.0  # s that one message may take: a picture on a slow way; the page waits as long
 _STATE = 1.0  # s between states
 _WIDEST = 1280  # px of a picture
 _LONGEST = 16_384  # characters of a message from a browser

@@ -159,6 +159,7 @@ def _camera(name: str, view: CameraView) -> dict[str, Any]:
     return {
         "id": name,
         "title": _text(view.title),
+        "patience": view.config.patience,
         "health": _health(health),
         "reading": None if reading is None else reading_message(reading),
         "alarms": view.alarms(),

@@ -44,6 +44,7 @@ class AppServer:
             lifespan="on",
             ws="websockets-sansio",
             ws_max_size=_LONGEST_MESSAGE,
+            ws_ping_timeout=60.0,  # pings wait behind pictures, which may take that long
             ws_per_message_deflate=False,  # pictures are compressed, and zip bombs are not wanted
             http=ImpatientProtocol,
             h11_max_incomplete_event_size=16_384,

@@ -24,9 +24,9 @@ async function answer(response) {
   return body;
 }
 
-// ms of silence after which nothing is known of now, and after which a connection is given up.
-// States come each second, but one picture may take 20 s on a slow way.
-const [SILENT, LOST] = [10000, 25000];
+// ms of silence after which nothing is known of now, and after which a connection is given up: states
+// come each second. While a picture may be on its way they wait behind it, and a slow way takes long.
+const [SILENT, LOST, SLOWEST] = [10000, 25000, 60000];
 
 /** A WebSocket that reconnects, and asks for the next picture once one is drawn. */
 export class Live {
@@ -35,6 +35,10 @@ export class Live {
     this.cameras = {};
     this.delay = 500;
     this.isLinked = true;
+    this.isAnew = false; // it has missed what was told before it
+    this.asked = new Set(); // cameras whose pictures may be on their way
+    this.quiet = 0; // ms of the longest silence since the last picture
+    this.usual = null; // ms of silence that pictures have brought lately
     this.decoder = new TextDecoder();
     document.addEventListener("visibilitychange", () => {
       this.listen();
@@ -49,6 +53,7 @@ export class Live {
     socket.binaryType = "arraybuffer";
     socket.onopen = () => this.watch(this.cameras);
     socket.onmessage = (event) => {
+      this.quiet = Math.max(this.quiet, performance.now() - this.heard);
       this.heard = performance.now();
       this.delay = 500;
       if (!this.isLinked) this.tell(true);
@@ -57,10 +62,13 @@ export class Live {
     };
     socket.onclose = () => this.reopen();
     this.socket = socket;
+    this.asked.clear();
+    this.quiet = 0;
     this.heard = performance.now();
   }
 
   reopen() {
+    this.isAnew = true;
     this.tell(false);
     setTimeout(() => this.open(), this.delay * (0.75 + Math.random() / 2));
     this.delay = Math.min(this.delay * 2, 15000);
@@ -68,14 +76,17 @@ export class Live {
 
   tell(isLinked) {
     this.isLinked = isLinked;
-    this.onLink(isLinked);
+    this.onLink(isLinked, this.isAnew);
+    if (isLinked) this.isAnew = false;
   }
 
   /** Notice a connection that has gone silent: where packets are lost on the way, nothing closes it. */
   listen() {
     const silence = performance.now() - this.heard;
-    if (silence > SILENT && this.isLinked) this.tell(false);
-    if (silence < LOST || this.socket.readyState >= WebSocket.CLOSING) return;
+    const isLoading = this.asked.size > 0;
+    const usual = isLoading ? Math.min(2 * (this.usual ?? SLOWEST), SLOWEST) : 0;
+    if (silence > Math.max(SILENT, usual) && this.isLinked) this.tell(false);
+    if (silence < (isLoading ? SLOWEST : LOST) || this.socket.readyState >= WebSocket.CLOSING) return;
     this.socket.onopen = this.socket.onmessage = this.socket.onclose = null;
     this.socket.close();
     this.reopen();
@@ -84,6 +95,7 @@ export class Live {
   /** Watch cameras: their ids, and which of image, points, density and map each shows. */
   watch(cameras) {
     this.cameras = cameras;
+    for (const camera of this.asked) if (!cameras[camera]) this.asked.delete(camera);
     this.say({ type: "watch", cameras });
     this.ask();
   }
@@ -92,11 +104,14 @@ export class Live {
   ask(name) {
     if (document.hidden) return;
     const wanted = name ? [name] : Object.keys(this.cameras);
-    for (const camera of wanted) if (this.cameras[camera]?.image) this.say({ type: "next", camera });
+    for (const camera of wanted) if (this.cameras[camera]?.image && this.say({ type: "next", camera })) this.asked.add(camera);
   }
 
+  /** Send a message; returns whether there was a connection to send it by. */
   say(message) {
-    if (this.socket.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(message));
+    const isOpen = this.socket.readyState === WebSocket.OPEN;
+    if (isOpen) this.socket.send(JSON.stringify(message));
+    return isOpen;
   }
 
   async take(buffer) {
@@ -104,6 +119,9 @@ export class Live {
     const end = 1 + bytes[0];
     const camera = this.decoder.decode(bytes.subarray(1, end));
     const time = new DataView(buffer).getFloat64(end);
+    this.asked.delete(camera);
+    this.usual = Math.max(this.quiet, 0.9 * (this.usual ?? 0));
+    this.quiet = 0;
     try {
       const picture = await createImageBitmap(new Blob([bytes.subarray(end + 8)], { type: "image/jpeg" }));
       this.onPicture(camera, time, picture);

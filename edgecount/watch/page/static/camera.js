@@ -140,7 +140,7 @@ export class CameraPage {
   showCount() {
     const { camera, reading } = this;
     if (!reading) return;
-    const { number, unit, note, isOld } = present({ health: camera.health, reading }, this.recent(camera.id));
+    const { number, unit, note, isOld } = present({ ...camera, reading }, this.recent(camera.id));
     const isNow = number !== null;
     refill(this.number, people(number), h("small", {}, unit));
     const single = isNow ? [likely(reading.smooth_interval ?? reading.interval), `this picture ${people(reading.count)}`] : [];

@@ -56,12 +56,21 @@ export function when(seconds) {
   return `${moment.toLocaleDateString([], { day: "numeric", month: "short" })} ${clock}`;
 }
 
-let ahead = 0; // s that the service's clock is ahead of this one's
+const HOLDS = 90000; // ms for which a look at the service's clock holds
+let looks = []; // of that time: when, and s that the service's clock seemed to be ahead
+let ahead = 0; // s that it is ahead of this one's
 
-/** Note the service's time: devices without a battery seldom have the right one. */
+/** Note the service's time: devices without a battery seldom have the right one.
+ *
+ * A message that was long on its way makes that clock seem to be behind, and none makes it seem to be
+ * ahead: the look that found it the farthest ahead is the one that was delayed least.
+ */
 export function setClock(time) {
-  const found = time - Date.now() / 1000;
-  ahead = Math.abs(found) > 2 ? found : 0; // less is the way of a message
+  const at = performance.now();
+  looks = looks.filter((one) => at - one.at < HOLDS);
+  looks.push({ at, found: time - Date.now() / 1000 });
+  const most = Math.max(...looks.map(({ found }) => found));
+  ahead = Math.abs(most) > 2 ? most : 0; // less is the way of a message
 }
 
 /** Return the service's time. */

@@ -3,8 +3,8 @@
 import { Live, get } from "/static/api.js";
 import { banners } from "/static/alarms.js";
 import { CameraPage } from "/static/camera.js";
-import { fill, h, people, remembered, setClock, toast } from "/static/dom.js";
-import { markOf, present, unknown } from "/static/present.js";
+import { fill, h, now, people, remembered, setClock, toast } from "/static/dom.js";
+import { aged, markOf, present, unknown } from "/static/present.js";
 import { Wall } from "/static/wall.js";
 
 const RECENT = 1000; // readings of a camera that the short line is drawn from
@@ -19,7 +19,7 @@ let isLinked = true;
 const watch = (cameras) => live.watch(cameras);
 const mayEdit = () => state.role === "editor" && !state.read_only;
 const layout = () => JSON.stringify([state.cameras.map(({ id }) => id), state.history]);
-const cameras = () => (isLinked ? state.cameras : state.cameras.map(unknown));
+const cameras = () => state.cameras.map((camera) => (isLinked ? aged(camera, state.time) : unknown(camera)));
 const byId = (name) => document.getElementById(name);
 
 function theme() {
@@ -125,12 +125,13 @@ function onMessage(message) {
 /** Notice a login that has ended or has another role, and another version, which is another page. */
 async function check() {
   const fresh = await get("/api/state");
+  setClock(fresh.time); // no picture was before it on its way
   if (fresh.version !== state.version || fresh.read_only !== state.read_only || fresh.role !== state.role) location.reload();
 }
 
-function onLink(linked) {
-  // The first connection has just been preceded by the state; a refused one may want a new login.
-  if (linked !== isLinked || !linked) check().then(() => linked && page.refresh?.()).catch(() => {});
+function onLink(linked, isAnew) {
+  // A connection that was only silent has missed nothing; a refused one may want a new login.
+  if (isAnew) check().then(() => linked && page.refresh?.()).catch(() => {});
   isLinked = linked;
   setTimeout(showLink, linked ? 0 : 1500);
 }
@@ -155,7 +156,7 @@ async function start() {
   show();
   banners(byId("banners"), state.cameras, mayEdit());
   setInterval(() => check().catch(() => {}), CHECKS);
-  setInterval(() => isLinked || update(), 5000); // ages grow
+  setInterval(() => (isLinked && now() - state.time < 3) || update(), 5000); // ages grow
   addEventListener("hashchange", go);
   addEventListener("beforeunload", (event) => page.isDirty?.() && event.preventDefault());
   document.querySelector(".skip").addEventListener("click", (event) => {

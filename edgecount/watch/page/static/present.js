@@ -2,24 +2,31 @@
 
 import { now, people, since } from "/static/dom.js";
 
-const FRESH = 15; // s for which a count is shown without its age
-const STANDS = 300; // s for which it is one of now: pictures may be counted 100 s apart (`rate`)
+// s for which a count is shown without its age, and for which it is one of now, at the least: where
+// pictures are counted seldom (`rate`), the next count is not late before the camera's `patience`.
+const [FRESH, STANDS] = [15, 300];
 
 /** Return a camera's count as it is to be shown.
  *
  * `number` is null where nothing is known of now, and `note` then tells the last count, of the
  * reading or of `earlier` ones, with its age; `isOld` if it is not quite fresh.
  */
-export function present({ health, reading }, earlier = []) {
+export function present({ health, reading, patience = 0 }, earlier = []) {
   const isCounted = (one) => one && one.count !== null;
   const age = reading ? now() - reading.at : Infinity;
-  if (isCounted(reading) && health.state === "live" && age < STANDS) {
-    const isOld = age >= FRESH;
+  if (isCounted(reading) && health.state === "live" && age < Math.max(STANDS, 2 * patience)) {
+    const isOld = age >= Math.max(FRESH, patience);
     return { number: reading.smooth ?? reading.count, unit: "people", isOld, note: isOld ? `${since(reading.at)} ago` : "" };
   }
   const last = isCounted(reading) ? reading : earlier.findLast(isCounted);
   const note = last ? `last ${people(last.smooth ?? last.count)}, ${since(last.at)} ago` : "";
   return { number: null, unit: health.state === "unknown" ? "not known" : "not counted", isOld: true, note };
+}
+
+/** Return a camera with the age of its picture grown since a state: the next one may be long on its way. */
+export function aged(camera, time) {
+  const { age } = camera.health;
+  return age === null ? camera : { ...camera, health: { ...camera.health, age: age + Math.max(0, now() - time) } };
 }
 
 /** Return a camera as it is known without a connection: as it was, and nothing of now. */

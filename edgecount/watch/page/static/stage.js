@@ -83,7 +83,7 @@ export class Stage {
 
   /** Return the people of now, as the numbers beside the picture tell them; null if nothing is known. */
   count() {
-    return this.camera ? present({ health: this.camera.health, reading: this.reading }).number : null;
+    return this.camera ? present({ ...this.camera, reading: this.reading }).number : null;
   }
 
   describe() {

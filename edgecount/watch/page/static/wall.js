@@ -38,7 +38,7 @@ export class Wall {
     if (!found) return;
     // States tell no points of a counted picture; one that is not counted has none.
     if (reading.points || reading.count === null) found.stage.setReading(reading);
-    if (found.stage.camera) showCount(found, { health: found.stage.camera.health, reading });
+    if (found.stage.camera) showCount(found, { ...found.stage.camera, reading });
   }
 
   onEvent() {}
@@ -61,9 +61,10 @@ function tile(camera) {
   return { stage, title, number, note, element, counted: [] };
 }
 
-function showCount(found, { health, reading }) {
+function showCount(found, camera) {
+  const { reading } = camera;
   if (reading && reading.count !== null) found.counted = [reading];
-  const { number, unit, note, isOld } = present({ health, reading }, found.counted);
+  const { number, unit, note, isOld } = present(camera, found.counted);
   found.number.textContent = people(number);
   found.number.classList.toggle("old", isOld);
   found.note.textContent = [unit, note].filter(Boolean).join(", ");

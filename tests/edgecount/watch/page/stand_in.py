@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timezone, tzinfo
+from types import SimpleNamespace
 from typing import Any
 
 import cv2
@@ -76,6 +77,7 @@ class Camera:
         alarms: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
         self.name, self.title = name, title
+        self.config = SimpleNamespace(patience=0.0)
         self.pictures = [(image, result_of(image, heads)) for image, heads in pictures]
         self.given = {"regions": {}, "excluded": [], "lines": {}, "ground": None, **(shapes or {})}
         self.given_alarms = {key: dict(value) for key, value in (alarms or {}).items()}

@@ -15,7 +15,7 @@ def test_state(client):
     state = answer.json()
     door, away = state["cameras"]
     assert (door["id"], door["title"]) == ("door", "Main <b>door</b>")
-    assert door["reading"]["count"] == 3
+    assert (door["reading"]["count"], door["patience"]) == (3, 0)
     assert door["alarms"]["crowded"]["state"] == "raised"
     assert len(door["view"]["matrix"]) == 3
     assert away["reading"] is None
@@ -121,11 +121,37 @@ def test_shapes_that_somebody_else_has_changed_are_not_saved_over(client, servic
     now = client.get("/api/cameras/door/shapes")
     assert answer.json()["shapes"] == now.json()
     assert f'"{answer.json()["shapes_version"]}"' == now.headers["etag"] != tag
+    assert answer.headers["etag"] == now.headers["etag"]
     # Without a version nothing is saved, unless whatever is there is meant.
     assert client.put("/api/cameras/door/shapes", json=mine).status_code == 428
     again = client.put("/api/cameras/door/shapes", json=mine, headers={"If-Match": "*"})
     assert again.json()["lines"] == {}
     assert again.headers["etag"] == client.get("/api/cameras/door/shapes").headers["etag"]
+
+
+@pytest.mark.parametrize(
+    ("match", "status"),
+    [
+        ("{tag}", 200),
+        ("W/{tag}", 200),
+        ('"other", {tag}', 200),
+        ('{tag},W/"a, b"', 200),
+        ('"other", "more"', 412),
+        ('"*"', 412),
+        ('W/"*"', 412),
+        ('"other", *', 412),
+        ('""', 412),
+        (" ", 428),
+        (",", 428),
+    ],
+)
+def test_a_change_is_made_to_one_of_several_versions(client, service, match, status):
+    tag = client.get("/api/cameras/door/shapes").headers["etag"]
+    headers = {"If-Match": match.format(tag=tag)}
+    answer = client.put("/api/cameras/door/shapes", json={"lines": {}}, headers=headers)
+    assert answer.status_code == status
+    assert (answer.headers.get("etag") == tag) == (status == 412)
+    assert len(service.calls) == (status == 200)
 
 
 def test_days_have_the_dates_of_the_service(client, service):

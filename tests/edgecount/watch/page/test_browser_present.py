@@ -207,6 +207,19 @@ def test_an_old_count_has_its_age(browser, age, words):
     assert browser.find(".tile b").get_attribute("class") == "old"
 
 
+@pytest.mark.parametrize(
+    ("age", "note", "words"), [(200, False, ["6.0", "people"]), (400, True, ["6.0", "people,"])]
+)
+def test_a_count_of_a_slow_camera_is_no_old_one(browser, age, note, words):
+    browser.door.config.patience = 250.0
+    browser.door.pictures = []
+    browser.door.reading = with_state(browser.door.reading, time=time.time() - age)
+    browser.open()
+    browser.until(lambda: browser.text(".tile footer").split()[1:3] == words)
+    assert (" ago" in browser.text(".tile footer")) == note
+    assert (browser.find(".tile b").get_attribute("class") == "old") == note
+
+
 def test_heads_are_not_drawn_over_a_picture_that_is_not_counted(browser):
     browser.door.given.update(regions={}, lines={})
     browser.open()
@@ -320,6 +333,130 @@ def test_the_clock_of_the_service_may_be_set(browser, monkeypatch):
             browser.driver.execute_async_script(now) - before == pytest.approx(40 * 86400, abs=60)
         )
     )
+
+
+CLOCK = """
+const done = arguments[0], date = Date.now, perf = performance.now.bind(performance);
+let passed = 0; // s, by both clocks
+Date.now = () => 1e12 + 1000 * passed;
+performance.now = () => 1e7 + 1000 * passed;
+import("/static/dom.js?of=this").then(({ setClock, now }) => {
+  const found = [];
+  const hear = (at, delay, ahead) => {
+    passed = at;
+    setClock(1e9 + at - delay + ahead);
+    found.push(now() - 1e9 - at);
+  };
+  for (const one of %s) hear(...one);
+  Object.assign(Date, { now: date });
+  performance.now = perf;
+  done(found);
+});"""
+
+
+@pytest.mark.parametrize(
+    ("heard", "ahead"),
+    [
+        # s: when a state was heard, how long it was on its way, how far its clock was ahead.
+        ([[0, 0.1, 0], [12, 12, 0], [32, 20, 0], [33, 1, 0]], [0, 0, 0, 0]),
+        ([[0, 0, 300], [12, 12, 300], [60, 5, 300]], [300, 300, 300]),
+        ([[0, 0, -300], [12, 12, -300]], [-300, -300]),
+        ([[0, 12, 0], [5, 0, 0]], [-12, 0]),
+        ([[0, 0, 0], [1, 5, 900], [50, 0, -60], [120, 0, -60]], [0, 895, 895, -60]),
+    ],
+)
+def test_a_state_that_was_long_on_its_way_is_no_other_clock(browser, heard, ahead):
+    browser.open("door")
+    found = browser.driver.execute_async_script(CLOCK % heard)
+    assert found == pytest.approx(ahead, abs=1e-3)
+
+
+# Time runs 100 times as fast as `setInterval` and `setTimeout` say. Each picture takes `WAY` s, and
+# states wait behind it; then all that is sent is lost.
+SLOW_WAY = """
+const done = arguments[0], way = %s, K = 100;
+const [si, st] = [setInterval.bind(window), setTimeout.bind(window)];
+const perf = performance.now.bind(performance);
+const names = ["setInterval", "setTimeout", "WebSocket", "createImageBitmap"];
+const before = names.map((name) => window[name]);
+const start = perf();
+performance.now = () => start + K * (perf() - start);
+window.setInterval = (f, ms) => si(f, ms / K);
+window.setTimeout = (f, ms) => st(f, ms / K);
+window.createImageBitmap = async () => ({});
+let sockets = 0, pictures = 0, isLost = false;
+const links = [];
+window.WebSocket = class {
+  constructor() {
+    sockets++;
+    this.readyState = 0;
+    setTimeout(() => { this.readyState = 1; this.onopen?.(); this.tell(); }, 100);
+    this.timer = setInterval(() => this.busy || this.tell(), 1000);
+  }
+  tell() { if (!isLost) this.onmessage?.({ data: "{}" }); }
+  send(text) {
+    if (JSON.parse(text).type !== "next" || this.busy) return;
+    this.busy = true;
+    setTimeout(() => {
+      this.busy = false;
+      if (isLost || this.readyState !== 1) return;
+      const buffer = new ArrayBuffer(20);
+      new Uint8Array(buffer).set([1, 97]);
+      this.onmessage?.({ data: buffer });
+      for (let i = 0; i < way; i++) this.tell();
+    }, 1000 * way);
+  }
+  close() { this.readyState = 2; clearInterval(this.timer); }
+};
+Object.assign(window.WebSocket, { OPEN: 1, CLOSING: 2 });
+import("/static/api.js?of=this").then(({ Live }) => {
+  const live = new Live({
+    onMessage() {}, onPicture() { pictures++; }, onLink: (...link) => links.push(link),
+  });
+  live.watch({ a: { image: true } });
+  st(() => {
+    const well = { sockets, pictures, links: [...links] };
+    links.length = 0;
+    isLost = true;
+    const from = performance.now(), until = [];
+    live.onLink = (...link) => until.push([...link, (performance.now() - from) / 1000]);
+    st(() => {
+      names.forEach((name, i) => { window[name] = before[i]; });
+      performance.now = perf;
+      done({ well, until });
+    }, 90000 / K);
+  }, 300000 / K);
+});"""
+
+
+@pytest.mark.parametrize(("takes", "told"), [(0.5, 10), (12, 24), (40, 60)])
+def test_a_picture_may_take_long_on_a_slow_way(browser, takes, told):
+    browser.driver.get(f"{browser.url}login")  # a page that has no connection of its own
+    found = browser.driver.execute_async_script(SLOW_WAY % takes)
+    assert found["well"]["links"] == []
+    assert found["well"]["sockets"] == 1
+    assert found["well"]["pictures"] >= 0.6 * min(300 / takes, 100)
+    (linked, anew, after), (_, anew2, closed), *_ = found["until"]
+    assert not linked
+    assert not anew
+    # A silence is told after it has begun, which may be a picture before everything was lost.
+    assert told - takes - 6 <= after <= told + 12
+    assert anew2
+    assert closed <= 75
+
+
+def test_an_outage_is_caught_up_with_once(driver, browser, way):
+    asked = """return performance.getEntriesByType("resource")
+      .filter((one) => one.name.includes("/api/events")).length"""
+    faster = "const real = performance.now.bind(performance); performance.now = () => 9 * real();"
+    with before_the_page(driver, faster):
+        browser.open("door")
+        browser.until(lambda: browser.is_painted() and is_shown(browser))
+        assert browser.script(asked) == 1
+        way.lose()
+        browser.until(lambda: "No connection" in browser.text("#link"))
+        assert browser.script(asked) == 1
+        browser.until(lambda: is_shown(browser) and browser.script(asked) == 2)
 
 
 def test_a_service_that_answers_late_leaves_one_switch_of_colours(driver, browser):
