@@ -25,7 +25,7 @@ _POINT = (255, 110, 255)
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """What a model finds in an image.
+    """Hold what a model finds in an image.
 
     Attributes:
         count: its count.

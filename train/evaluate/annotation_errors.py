@@ -70,7 +70,7 @@ class Suspect:
 
     @property
     def reasons(self) -> tuple[str, ...]:
-        """What speaks against the annotation.
+        """Name what speaks against the annotation.
 
         - ``too_few``: fewer heads are annotated than the count's likely range begins with, and
           there are heads that are not annotated;
@@ -124,7 +124,7 @@ class Uncounted:
 
 @dataclass(frozen=True)
 class AnnotationErrors:
-    """What a model says of the annotations of a set.
+    """Hold what a model says of the annotations of a set.
 
     Attributes:
         model: the model's name.

@@ -40,7 +40,7 @@ def grow_channels(
     """
     ends = channels_of(wide, _KEY)
     numbers = _numbers(given, ends)
-    _check_structure(given, wide)
+    _check_structure(given, wide, ends)
     _check_shortcuts(wide, ends, numbers)
     sources = _sources(numbers, ends, generator)
     weights = {}
@@ -75,7 +75,7 @@ def _numbers(given: Mapping[str, Tensor], ends: Ends) -> dict[int, int]:
     return numbers
 
 
-def _check_structure(given: Mapping[str, Tensor], wide: Network) -> None:
+def _check_structure(given: Mapping[str, Tensor], wide: Network, ends: Ends) -> None:
     """Refuse a network without a layer of the narrow one, or with other outputs."""
     own = wide.state_dict()
     # A deployed model has constants besides.
@@ -85,7 +85,7 @@ def _check_structure(given: Mapping[str, Tensor], wide: Network) -> None:
             f"{_KEY}: expected the same network with fewer channels, got one with {lost[0]} more"
         )
     # What ends in a map is read by no convolution: more of it would be other maps.
-    for name in _outputs(wide):
+    for name in _outputs(wide, ends):
         number, expected = (len(weights[f"{name}.weight"]) for weights in (given, own))
         if number != expected:
             raise ConfigError(
@@ -94,10 +94,9 @@ def _check_structure(given: Mapping[str, Tensor], wide: Network) -> None:
             )
 
 
-def _outputs(network: Network) -> list[str]:
+def _outputs(network: Network, ends: Ends) -> list[str]:
     """Return the convolutions whose channels no layer reads."""
     layers = dict(network.named_modules())
-    ends = channels_of(network, _KEY)
     read = {id(before) for name, (before, after) in ends.items() if before is not after}
     return [
         name

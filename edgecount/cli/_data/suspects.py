@@ -1,4 +1,4 @@
-"""What `edgecount data check --model` prints of annotations that are probably wrong."""
+"""Print the annotations that `edgecount data check --model` finds probably wrong."""
 
 from __future__ import annotations
 

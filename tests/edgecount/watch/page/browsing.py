@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import socket
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 import pytest
@@ -19,7 +21,16 @@ from selenium.webdriver.common.keys import Keys  # noqa: E402
 from selenium.webdriver.support.expected_conditions import alert_is_present  # noqa: E402
 from selenium.webdriver.support.wait import WebDriverWait  # noqa: E402
 
-__all__ = ["Browser", "Keys", "chromium", "drag", "serving"]
+__all__ = [
+    "Browser",
+    "Keys",
+    "Way",
+    "before_the_page",
+    "chromium",
+    "drag",
+    "serving",
+    "visiting",
+]
 
 PATIENCE = 30.0  # s
 
@@ -140,3 +151,91 @@ def serving(driver: Any, service: Any, **files: str) -> Iterator[str]:
         driver.get("about:blank")
         driver.get_log("browser")  # messages of one test are none of the next one's
         server.stop()
+
+
+@contextlib.contextmanager
+def visiting(driver: Any, service: Any, *, faults: Collection[str]) -> Iterator[Browser]:
+    """Serve the page of a service that stands in, and give a browser for it.
+
+    Args:
+        driver: see `chromium`.
+        service: gives its first readings here.
+        faults: what stands in errors that the browser may note; any other fails the test.
+    """
+    service.step()
+    with serving(driver, service) as url:
+        browser = Browser(driver, url, service.step)
+        browser.service = service
+        yield browser
+        assert not [one for one in browser.faults() if not any(text in one for text in faults)]
+
+
+class Way:
+    """A way to the service that can lose what is sent on it.
+
+    Args:
+        port: the service's.
+    """
+
+    def __init__(self, port: int) -> None:
+        self.port, self.is_cut = port, False
+        self.lost: set[socket.socket] = set()  # what comes from them goes nowhere
+        self.ends: list[socket.socket] = []
+        self.threads = [threading.Thread(target=self._take)]
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}/"
+        self.threads[0].start()
+
+    def lose(self) -> None:
+        """Lose all that is sent by connections that are open, without closing them."""
+        self.lost.update(self.ends)
+
+    def cut(self) -> None:
+        """Close all connections; new ones are closed until `is_cut` is False."""
+        self.is_cut = True
+        self.close(*self.ends)
+
+    def close(self, *sockets: socket.socket) -> None:
+        for one in sockets:
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+
+    def end(self) -> None:
+        self.cut()
+        self.close(self.listener)
+        for thread in self.threads:
+            thread.join()
+        for one in (self.listener, *self.ends):
+            one.close()
+
+    def _take(self) -> None:
+        while True:
+            try:
+                near = self.listener.accept()[0]
+            except OSError:
+                return
+            if self.is_cut:
+                near.close()
+                continue
+            far = socket.create_connection(("127.0.0.1", self.port))
+            self.ends += [near, far]
+            for one, other in ((near, far), (far, near)):
+                self.threads.append(threading.Thread(target=self._carry, args=(one, other)))
+                self.threads[-1].start()
+
+    def _carry(self, one: socket.socket, other: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := one.recv(65536):
+                if one not in self.lost:
+                    other.sendall(data)
+        self.close(other)
+
+
+@contextlib.contextmanager
+def before_the_page(driver: Any, code: str) -> Iterator[None]:
+    """Run a script before those of each page that is opened."""
+    added = driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": code})
+    try:
+        yield
+    finally:
+        driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", added)

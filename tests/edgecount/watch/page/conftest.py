@@ -58,6 +58,15 @@ class PageClient(TestClient):
             assert not self._running
 
 
+@pytest.fixture(scope="module")
+def driver() -> Iterator[Any]:
+    """Start Chromium, for the tests of one file."""
+    from browsing import chromium  # skips where there is no Selenium
+
+    with chromium() as driver:
+        yield driver
+
+
 ClientMaker = Callable[..., TestClient]
 
 

@@ -6,17 +6,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from browsing import Browser, Keys, chromium, drag, serving
+from browsing import Browser, Keys, drag, serving, visiting
 
 from edgecount.runtime.sources.live import SourceState
 from edgecount.scenes import render_scene
 from stand_in import EDITOR, RAISED, VIEWER, Camera, StandIn
-
-
-@pytest.fixture(scope="module")
-def driver() -> Iterator[Any]:
-    with chromium() as driver:
-        yield driver
 
 
 @pytest.fixture(scope="module")
@@ -34,12 +28,8 @@ def browser(driver: Any, picture: Any) -> Iterator[Browser]:
     }
     door = Camera("door", "<i>Door</i>", [picture], shapes=shapes, alarms={"crowded": RAISED})
     service = StandIn([door, Camera("yard", "Yard", [picture])])
-    service.step()
-    with serving(driver, service) as url:
-        browser = Browser(driver, url, service.step)
-        browser.service = service
+    with visiting(driver, service, faults=["status of 4"]) as browser:
         yield browser
-        assert not [one for one in browser.faults() if "status of 4" not in one]
 
 
 def test_a_camera_is_shown_with_its_numbers(browser):

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browsing import Browser, Keys, chromium, serving
+from browsing import Browser, Keys, visiting
 
 from stand_in import Camera, StandIn
 
@@ -26,23 +26,13 @@ window.fetch = async (path, options) => {
 };"""
 
 
-@pytest.fixture(scope="module")
-def driver() -> Iterator[Any]:
-    with chromium() as driver:
-        yield driver
-
-
 @pytest.fixture
 def browser(driver: Any) -> Iterator[Browser]:
     noise = np.random.default_rng(1).integers(0, 255, (240, 320, 3), np.uint8)
     heads = np.array([[120, 90], [200, 90]], np.float32)
     service = StandIn([Camera("door", "Door", [(noise, heads)], shapes=copy.deepcopy(SHAPES))])
-    service.step()
-    with serving(driver, service) as url:
-        browser = Browser(driver, url, service.step)
-        browser.service = service
+    with visiting(driver, service, faults=["status of 4"]) as browser:
         yield browser
-        assert not [one for one in browser.faults() if "status of 4" not in one]
 
 
 @pytest.fixture

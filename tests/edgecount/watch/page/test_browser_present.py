@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import socket
-import threading
 import time
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -12,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browsing import Browser, Keys, chromium, serving
+from browsing import Browser, Keys, Way, before_the_page, visiting
 
 from edgecount.runtime.sources.live import SourceState
 from edgecount.watch.readings import Event
@@ -37,83 +34,6 @@ for (let i = 0; i < data.length; i += 4) found += data[i + 2] - data[i] > 60;
 return found"""
 
 
-class Way:
-    """A way to the service that can lose what is sent on it.
-
-    Args:
-        port: the service's.
-    """
-
-    def __init__(self, port: int) -> None:
-        self.port, self.is_cut = port, False
-        self.lost: set[socket.socket] = set()  # what comes from them goes nowhere
-        self.ends: list[socket.socket] = []
-        self.threads = [threading.Thread(target=self._take)]
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}/"
-        self.threads[0].start()
-
-    def lose(self) -> None:
-        """Lose all that is sent by connections that are open, without closing them."""
-        self.lost.update(self.ends)
-
-    def cut(self) -> None:
-        """Close all connections; new ones are closed until `is_cut` is False."""
-        self.is_cut = True
-        self.close(*self.ends)
-
-    def close(self, *sockets: socket.socket) -> None:
-        for one in sockets:
-            with contextlib.suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
-
-    def end(self) -> None:
-        self.cut()
-        self.close(self.listener)
-        for thread in self.threads:
-            thread.join()
-        for one in (self.listener, *self.ends):
-            one.close()
-
-    def _take(self) -> None:
-        while True:
-            try:
-                near = self.listener.accept()[0]
-            except OSError:
-                return
-            if self.is_cut:
-                near.close()
-                continue
-            far = socket.create_connection(("127.0.0.1", self.port))
-            self.ends += [near, far]
-            for one, other in ((near, far), (far, near)):
-                self.threads.append(threading.Thread(target=self._carry, args=(one, other)))
-                self.threads[-1].start()
-
-    def _carry(self, one: socket.socket, other: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            while data := one.recv(65536):
-                if one not in self.lost:
-                    other.sendall(data)
-        self.close(other)
-
-
-@contextlib.contextmanager
-def before_the_page(driver: Any, code: str) -> Iterator[None]:
-    """Run a script before those of each page that is opened."""
-    added = driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": code})
-    try:
-        yield
-    finally:
-        driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", added)
-
-
-@pytest.fixture(scope="module")
-def driver() -> Iterator[Any]:
-    with chromium() as driver:
-        yield driver
-
-
 def picture(width: int = 320, height: int = 240) -> Any:
     image = np.random.default_rng(1).integers(60, 200, (height, width, 1), np.uint8)
     heads = np.column_stack([np.linspace(60, width - 60, 6), np.full(6, height / 2)])
@@ -126,13 +46,10 @@ def browser(driver: Any) -> Iterator[Browser]:
     shapes = {key: dict(value) for key, value in SHAPES.items()}
     door = Camera("door", "Door", [picture()], shapes=shapes, alarms=alarms)
     service = StandIn([door, Camera("yard", "Yard", [picture()])])
-    service.step()
-    with serving(driver, service) as url:
-        browser = Browser(driver, url, service.step)
-        browser.service, browser.door = service, door
+    cut = ("WebSocket", "net::ERR")  # of connections that a test has cut
+    with visiting(driver, service, faults=cut) as browser:
+        browser.door = door
         yield browser
-        faults = browser.faults()  # of connections that a test has cut
-        assert not [one for one in faults if "WebSocket" not in one and "net::ERR" not in one]
 
 
 @pytest.fixture
