@@ -15,6 +15,7 @@ import pytest
 from edgecount.watch.page import PageServer
 
 webdriver = pytest.importorskip("selenium.webdriver")
+from selenium.common.exceptions import StaleElementReferenceException  # noqa: E402
 from selenium.webdriver.chrome.service import Service as Driver  # noqa: E402
 from selenium.webdriver.common.by import By  # noqa: E402
 from selenium.webdriver.common.keys import Keys  # noqa: E402
@@ -33,6 +34,38 @@ __all__ = [
 ]
 
 PATIENCE = 30.0  # s
+
+
+class Element:
+    """An element of the page, looked for at each use: the page draws many of them anew.
+
+    Args:
+        look: finds it.
+    """
+
+    def __init__(self, look: Callable[[], Any]) -> None:
+        self._look = look
+
+    def click(self) -> None:
+        self._use(lambda found: found.click())
+
+    def send_keys(self, *keys: str) -> None:
+        self._use(lambda found: found.send_keys(*keys))
+
+    def is_enabled(self) -> bool:
+        return bool(self._use(lambda found: found.is_enabled()))
+
+    def is_displayed(self) -> bool:
+        return bool(self._use(lambda found: found.is_displayed()))
+
+    def attribute(self, name: str) -> Any:
+        return self._use(lambda found: found.get_attribute(name))
+
+    def _use(self, use: Callable[[Any], Any]) -> Any:
+        """Use it; again if it was drawn anew between finding and using."""
+        return WebDriverWait(
+            None, PATIENCE, 0, ignored_exceptions=[StaleElementReferenceException]
+        ).until(lambda _: (use(self._look()),))[0]
 
 
 class Browser:
@@ -57,11 +90,12 @@ class Browser:
     def script(self, code: str, *given: Any) -> Any:
         return self.driver.execute_script(code, *given)
 
-    def find(self, selector: str) -> Any:
-        return self.driver.find_element(By.CSS_SELECTOR, selector)
+    def find(self, selector: str) -> Element:
+        return Element(lambda: self.driver.find_element(By.CSS_SELECTOR, selector))
 
-    def button(self, text: str) -> Any:
-        return self.driver.find_element(By.XPATH, f"//button[normalize-space()='{text}']")
+    def button(self, text: str) -> Element:
+        path = f"//button[normalize-space()='{text}']"
+        return Element(lambda: self.driver.find_element(By.XPATH, path))
 
     def alert(self) -> Any:
         """Wait for the question that the page asks: it may come a moment after a click."""
@@ -71,6 +105,16 @@ class Browser:
         return str(
             self.script("return document.querySelector(arguments[0])?.innerText ?? ''", selector)
         )
+
+    def boxes(self, *selectors: str) -> list[tuple[float, float, float, float]]:
+        """Return left, top, width and height of parts of the page, the picture in the middle."""
+        code = """
+        document.querySelector(".view").scrollIntoView({block: "center"});
+        return Array.from(arguments, (selector) => {
+          const box = document.querySelector(selector).getBoundingClientRect();
+          return [box.x, box.y, box.width, box.height];
+        });"""
+        return [tuple(box) for box in self.script(code, *selectors)]
 
     def until(self, test: Callable[[], Any]) -> None:
         """Wait until something is so, and let the service go on meanwhile."""
@@ -121,12 +165,8 @@ def drag(
     browser: Browser, selector: str, place: tuple[float, float], *, finger: bool = False
 ) -> None:
     """Drag a handle to a place of the picture, in shares of it, with the mouse or a finger."""
-    box = "const a = arguments[0].getBoundingClientRect(); return [a.x, a.y, a.width, a.height]"
-    handle = browser.find(selector)
-    browser.script("document.querySelector('.view').scrollIntoView({block: 'center'})")
-    left, top, wide, tall = browser.script(box, handle)
+    (left, top, wide, tall), frame = browser.boxes(selector, ".view canvas")
     begin = left + wide / 2, top + tall / 2
-    frame = browser.script(box, browser.find(".view canvas"))
     goal = frame[0] + place[0] * frame[2], frame[1] + place[1] * frame[3]
     for kind, (x, y) in (("Pressed", begin), ("Moved", goal), ("Released", goal)):
         if finger:

@@ -58,7 +58,7 @@ def test_density_is_switched_on_and_stays_on(browser):
     browser.find("[data-layer=density]").click()
     browser.until(lambda: "people per 100" in browser.text(".legend"))
     browser.open("door")
-    assert browser.find("[data-layer=density]").get_attribute("aria-pressed") == "true"
+    assert browser.find("[data-layer=density]").attribute("aria-pressed") == "true"
     browser.find("[data-layer=density]").click()
 
 
@@ -77,7 +77,7 @@ def test_a_corner_is_moved_with_keys_and_saved(browser):
     browser.until(browser.is_painted)
     browser.button("Edit regions").click()
     handle = browser.find("[data-corner='0']")
-    assert "hall, corner 1 of 4, 10% across" in handle.get_attribute("aria-label")
+    assert "hall, corner 1 of 4, 10% across" in handle.attribute("aria-label")
     handle.send_keys(Keys.ARROW_RIGHT, Keys.ARROW_DOWN)
     browser.button("Save").click()
     browser.until(lambda: browser.service.calls)

@@ -68,7 +68,7 @@ def titles(browser: Browser) -> list[str]:
 
 def chosen(browser: Browser) -> list[str]:
     """Return what is marked in the list, and the name in the field."""
-    name = browser.find("input[type=text]").get_attribute("value")
+    name = browser.find("input[type=text]").attribute("value")
     return [browser.text(".shape[aria-current=true] .name"), name]
 
 
@@ -82,9 +82,7 @@ def press(
     browser: Browser, selector: str, share: tuple[float, float], button: str = "left"
 ) -> None:
     """Press and let go a button of the mouse over a part of the page."""
-    browser.script("document.querySelector('.view').scrollIntoView({block: 'center'})")
-    box = "const a = arguments[0].getBoundingClientRect(); return [a.x, a.y, a.width, a.height]"
-    left, top, wide, tall = browser.script(box, browser.find(selector))
+    left, top, wide, tall = browser.boxes(selector)[0]
     place = {"x": left + share[0] * wide, "y": top + share[1] * tall}
     for kind in ("Pressed", "Released"):
         held = {"button": button, "buttons": 1 if button == "left" else 2, "clickCount": 1}

@@ -121,7 +121,7 @@ def test_an_old_count_has_its_age(browser, age, words):
     browser.door.reading = with_state(browser.door.reading, time=time.time() - age)
     browser.until(lambda: " ago" in browser.text(".tile footer"))
     assert browser.text(".tile footer").split()[1:3] == words
-    assert browser.find(".tile b").get_attribute("class") == "old"
+    assert browser.find(".tile b").attribute("class") == "old"
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_a_count_of_a_slow_camera_is_no_old_one(browser, age, note, words):
     browser.open()
     browser.until(lambda: browser.text(".tile footer").split()[1:3] == words)
     assert (" ago" in browser.text(".tile footer")) == note
-    assert (browser.find(".tile b").get_attribute("class") == "old") == note
+    assert (browser.find(".tile b").attribute("class") == "old") == note
 
 
 def test_heads_are_not_drawn_over_a_picture_that_is_not_counted(browser):
