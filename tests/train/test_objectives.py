@@ -20,6 +20,7 @@ SMALL = {"width": 0.25, "channels": 16, "fine_channels": 8}
 CASES = [
     ("edgecount-n", SMALL, "edge", {}),
     ("edgecount-n", SMALL, "edge", {"heatmap_loss": "L_m", "counts": "l1"}),
+    ("edgecount-n", SMALL, "edge", {"counts": "negative_binomial", "dispersion": 0.05}),
     ("edgecount-n", SMALL, "edge", {"heatmap_loss": "poly-L_m"}),
     ("edgecount-n", SMALL, "edge", {"heatmap_loss": "L_f"}),
     ("edgecount-n", SMALL, "edge", {"heatmap_loss": "poly-L_f"}),
@@ -126,6 +127,7 @@ def test_cfanet_takes_its_levels_from_the_training_set(tmp_path):
         ("csrnet", "density", {"loss": "mae"}, "objective.loss: expected mse or bsl"),
         ("centernet", "edge", {}, "edge needs a network with a density above 0"),
         ("edgecount-n", "edge", {"heatmap_weight": 0}, "heatmap_weight: expected a number above 0"),
+        ("edgecount-n", "edge", {"dispersion": 0}, "dispersion: expected a number above 0, got 0"),
         ("edgecount-n", "density", {}, "density leaves a heatmap untrained"),
         ("centernet", "raznet", {}, "heatmap at stride 1"),
         ("csrnet", "edge", {}, "edge needs a network with a density above 0"),

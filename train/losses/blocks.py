@@ -12,6 +12,7 @@ from edgecount.errors import ConfigError
 from edgecount.train.losses.reduce import at_least_float32
 
 LEVELS = (1, 2, 4)
+BlockCounts = Literal["poisson", "negative_binomial", "l1"]
 # Of rates before their logarithm. A softplus that has gone far down must still feel a head in its
 # cell: a floor at 1e-6 would cut its gradient from logits of -14 on.
 _LEAST = 1e-20
@@ -22,24 +23,30 @@ def block_count_loss(
     counts: Tensor,
     *,
     levels: tuple[int, ...] = LEVELS,
-    kind: Literal["poisson", "l1"] = "poisson",
+    kind: BlockCounts = "poisson",
+    dispersion: float = 0.1,
     total_weight: float = 0.1,
 ) -> Tensor:
-    """Return the Poisson negative log-likelihood or L1 of block counts, plus an L1 of the total.
+    """Return the negative log-likelihood or L1 of block counts, plus an L1 of the total.
 
     With rate ``r`` and count ``n`` the Poisson term is ``r - n log r``, shifted by its minimum
     ``n - n log n`` so that a perfect rate costs nothing. It is unbiased where an L1 on fine
     blocks is not: most blocks hold nobody, and the median of such a block is 0, so that L1
-    undercounts. Each level is summed over the image and divided by the number of coarsest blocks,
-    which weighs every level alike; a block of 8 px says where, one of 32 px how many. The total's
-    error is divided by ``sqrt(n + 16)``, its order under Poisson noise, so that dense scenes do
-    not drown sparse ones.
+    undercounts. Errors of a network grow like the count, not like its root, so that with the
+    Poisson term dense crowds have most of the gradient. The negative binomial has the variance
+    ``n + dispersion n^2`` instead, as counts do whose spread is a share of them (Lawless,
+    "Negative binomial and mixed Poisson regression", 1987). Each level is summed over the image
+    and divided by the number of coarsest blocks, which weighs every level alike; a block of 8 px
+    says where, one of 32 px how many. The total's error is divided by ``sqrt(n + 16)``, its order
+    under Poisson noise, or by ``sqrt(n + 16 + dispersion n^2)``, so that dense scenes do not drown
+    sparse ones.
 
     Args:
         density: (B, 1, h, w) people per cell, > 0; h and w multiples of the largest level.
         counts: (B, 1, h, w) heads in each cell.
         levels: block sizes in cells.
         kind: the term of a block.
+        dispersion: of the negative binomial, above 0.
         total_weight: weight of the total's L1.
 
     Returns:
@@ -51,9 +58,13 @@ def block_count_loss(
     loss = density.new_zeros(())
     for level in levels:
         rate, count = _block_sums(density, level), _block_sums(counts, level)
-        term = _poisson(rate, count) if kind == "poisson" else (rate - count).abs()
+        if kind == "negative_binomial":
+            term = _negative_binomial(rate, count, dispersion)
+        else:
+            term = _poisson(rate, count) if kind == "poisson" else (rate - count).abs()
         loss = loss + term.sum((1, 2, 3)).mean() / coarsest
-    return loss + total_weight * _total_error(density, counts)
+    spread = dispersion if kind == "negative_binomial" else 0.0
+    return loss + total_weight * _total_error(density, counts, spread)
 
 
 def zero_inflated_loss(
@@ -107,9 +118,18 @@ def _poisson(rate: Tensor, count: Tensor) -> Tensor:
     return rate - torch.xlogy(count, rate) - count + torch.xlogy(count, count)
 
 
-def _total_error(density: Tensor, counts: Tensor) -> Tensor:
+def _negative_binomial(rate: Tensor, count: Tensor, dispersion: float) -> Tensor:
+    """Return ``(n + 1/a) log((1 + a r) / (1 + a n)) - n log(r / n)``, 0 at the best rate ``n``."""
+    rate = rate.clamp_min(_LEAST)
+    tails = torch.log1p(dispersion * rate) - torch.log1p(dispersion * count)
+    heads = torch.xlogy(count, rate) - torch.xlogy(count, count)
+    return (count + 1.0 / dispersion) * tails - heads
+
+
+def _total_error(density: Tensor, counts: Tensor, dispersion: float = 0.0) -> Tensor:
     total = counts.sum((1, 2, 3))
-    error = (density.sum((1, 2, 3)) - total).abs() / torch.sqrt(total + 16.0)
+    variance = total + 16.0 + dispersion * total.square()
+    error = (density.sum((1, 2, 3)) - total).abs() / torch.sqrt(variance)
     return error.mean()
 
 

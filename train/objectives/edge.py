@@ -10,7 +10,7 @@ from torch import Tensor
 
 from edgecount.errors import ConfigError
 from edgecount.train.data.sample import Crop
-from edgecount.train.losses.blocks import block_count_loss, zero_inflated_loss
+from edgecount.train.losses.blocks import BlockCounts, block_count_loss, zero_inflated_loss
 from edgecount.train.losses.mask_focal import BetaWeighs
 from edgecount.train.losses.scale_consistency import ScaleConsistency
 from edgecount.train.models.base import Maps, Network
@@ -25,8 +25,10 @@ class EdgeObjective(Objective):
 
     Args:
         network: gives a density, and perhaps a heatmap with its offset.
-        counts: ``poisson`` or ``l1`` block counts, or ``zip`` (zero-inflated Poisson; the
-            network's option ``zero_inflated`` must be on).
+        counts: ``poisson``, ``negative_binomial`` or ``l1`` block counts, or ``zip``
+            (zero-inflated Poisson; the network's option ``zero_inflated`` must be on).
+        dispersion: of ``negative_binomial`` counts, above 0: the square of the share by which
+            counts of dense blocks scatter.
         total_weight: weight of the L1 of the crop's total.
         heatmap_loss: focal loss of the heatmap, see :class:`HeatmapFocal`, and for the four options
             after it.
@@ -45,7 +47,8 @@ class EdgeObjective(Objective):
         self,
         network: Network,
         *,
-        counts: Literal["poisson", "l1", "zip"] = "poisson",
+        counts: BlockCounts | Literal["zip"] = "poisson",
+        dispersion: float = 0.1,
         total_weight: float = 0.1,
         heatmap_loss: HeatmapLoss = "L_h",
         beta: float | None = None,
@@ -66,7 +69,10 @@ class EdgeObjective(Objective):
                 "objective.heatmap_weight: expected a number above 0, or the network's option "
                 "heatmap set to false: a heatmap that is not trained would still give points"
             )
+        if not dispersion > 0:
+            raise ConfigError(f"objective.dispersion: expected a number above 0, got {dispersion}")
         self.counts = counts
+        self.dispersion = dispersion
         self.total_weight = total_weight
         self.heatmap_weight = heatmap_weight
         self.heatmap = None
@@ -111,7 +117,11 @@ class EdgeObjective(Objective):
             return zero_inflated_loss(rate, zeros, counts, total_weight=self.total_weight)
         assert maps.density is not None
         return block_count_loss(
-            maps.density, counts, kind=self.counts, total_weight=self.total_weight
+            maps.density,
+            counts,
+            kind=self.counts,
+            dispersion=self.dispersion,
+            total_weight=self.total_weight,
         )
 
 

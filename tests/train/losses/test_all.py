@@ -83,6 +83,14 @@ def _on_logits() -> dict[str, tuple[int, Loss]]:
                 TARGETS["counts"][i],
             ),
         ),
+        "block_count_loss of negative_binomial": (
+            1,
+            lambda x, i: losses.block_count_loss(
+                torch.nn.functional.softplus(losses.at_least_float32(x)),
+                TARGETS["counts"][i],
+                kind="negative_binomial",
+            ),
+        ),
     }
 
 

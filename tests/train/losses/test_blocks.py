@@ -54,6 +54,43 @@ def test_the_poisson_term_is_the_log_likelihood_up_to_its_best():
     assert loss.item() == pytest.approx(expected, rel=1e-9)
 
 
+@pytest.mark.parametrize("dispersion", [1e-3, 0.1, 2.0])
+def test_the_negative_binomial_term_is_the_log_likelihood_up_to_its_best(dispersion):
+    counts, rate = _counts(), _counts(2).add(0.3)
+    shape = 1 / dispersion
+
+    def logs(n, mean):
+        return stats.nbinom.logpmf(n, shape, shape / (shape + mean))
+
+    n, r = counts.numpy(), rate.numpy()
+    expected = (logs(n, n) - logs(n, r)).sum() / 2 / 4
+    loss = block_count_loss(
+        rate,
+        counts,
+        levels=(1,),
+        kind="negative_binomial",
+        dispersion=dispersion,
+        total_weight=0.0,
+    )
+    assert loss.item() * 16 == pytest.approx(expected, rel=1e-6)
+
+
+def test_the_negative_binomial_tends_to_poisson_and_weighs_dense_blocks_less():
+    def loss(people, kind, dispersion):
+        counts = torch.full((1, 1, 4, 4), people, dtype=torch.float64)
+        options = {"kind": kind, "dispersion": dispersion, "total_weight": 0.0}
+        return block_count_loss(counts * 1.2, counts, **options).item()
+
+    for people in (0.0, 1.0, 50.0):
+        plain = loss(people, "poisson", 0.1)
+        assert loss(people, "negative_binomial", 1e-9) == pytest.approx(plain, rel=1e-4)
+    # The same share too many costs a thousand times as much for a thousand times the people by
+    # Poisson, and tends to a constant by the other.
+    assert loss(1e4, "poisson", 0.1) == pytest.approx(1e3 * loss(10.0, "poisson", 0.1))
+    dense, denser = (loss(people, "negative_binomial", 0.1) for people in (1e4, 1e6))
+    assert denser == pytest.approx(dense, rel=0.01)
+
+
 def test_l1_of_blocks_by_hand():
     counts, density = torch.zeros(1, 1, 4, 4), torch.zeros(1, 1, 4, 4)
     counts[0, 0, 0, 0] = density[0, 0, 1, 1] = 2.0
@@ -70,6 +107,17 @@ def test_total_term_is_the_error_over_its_poisson_scale():
     with_total = block_count_loss(density, counts, levels=(1,), total_weight=1.0)
     without = block_count_loss(density, counts, levels=(1,), total_weight=0.0)
     assert (with_total - without).item() == pytest.approx(3.0 / math.sqrt(25.0), rel=1e-4)
+
+
+def test_total_term_of_the_negative_binomial_is_the_error_over_its_scale():
+    counts = torch.zeros(1, 1, 4, 4)
+    counts[0, 0, 0, 0] = 100.0
+    density = counts.clamp_min(1e-6) * 1.3
+    options = {"levels": (1,), "kind": "negative_binomial", "dispersion": 0.05}
+    with_total = block_count_loss(density, counts, total_weight=1.0, **options)
+    without = block_count_loss(density, counts, total_weight=0.0, **options)
+    scale = math.sqrt(100.0 + 16.0 + 0.05 * 1e4)
+    assert (with_total - without).item() == pytest.approx(30.0 / scale, rel=1e-4)
 
 
 @pytest.mark.parametrize("logit", [-5.0, -20.0, -40.0])
