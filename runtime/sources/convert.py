@@ -1,4 +1,4 @@
-"""Decoded video frames made into pictures: deinterlaced, upright, BGR."""
+"""Decoded video frames made into pictures: deinterlaced, upright, BGR, with square pixels."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import av.video.reformatter
 import numpy as np
 
 from edgecount.runtime.frames.opencv import load_cv2
+from edgecount.runtime.sources.aspect import SQUARE, square_size
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -86,9 +87,17 @@ class ToPicture:
         self._rotation: int | None = None
         self._matrix: tuple[int, ...] | None = None
 
-    def __call__(self, frame: Any) -> NDArray[np.uint8]:
-        """Return a frame as uint8 (H, W, 3), BGR, in memory of its own."""
-        converted: Any = self._reformatter.reformat(frame, format="bgr24")
+    def __call__(self, frame: Any, ratio: Fraction = SQUARE) -> NDArray[np.uint8]:
+        """Return a frame as uint8 (H, W, 3), BGR, in memory of its own.
+
+        Args:
+            frame: an `av.VideoFrame`.
+            ratio: width of its pixels over their height.
+        """
+        width, height = square_size(frame.width, frame.height, ratio)
+        converted: Any = self._reformatter.reformat(
+            frame, width, height, "bgr24", interpolation="BICUBIC"
+        )
         picture: NDArray[np.uint8] = converted.to_ndarray()
         if converted is frame:  # BGR as it came, in memory which the decoder may look at again
             picture = picture.copy()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from edgecount.errors import SourceError
 from edgecount.runtime.frames.images import as_bgr
 from edgecount.runtime.frames.opencv import load_cv2, quiet_cv2, quiet_ffmpeg
+from edgecount.runtime.sources.aspect import SQUARE, pixel_ratio, square_size
 
 if TYPE_CHECKING:
     import numpy as np
@@ -72,11 +73,20 @@ class OpenCVClip:
             # Some containers have no time stamps: then the frame rate tells.
             by_rate = self.given / self.fps if self.fps else 0.0
             self._last = max(0.0, self._property("POS_MSEC") / 1000) or by_rate
-            yield self._picture(image), self.given, self._last
+            yield self._square(self._picture(image)), self.given, self._last
             self.given += 1
 
     def _picture(self, image: NDArray[Any]) -> Any:
         return as_bgr(image)
+
+    def _square(self, picture: Any) -> Any:
+        """Return a picture with square pixels."""
+        ratio = pixel_ratio(self._property("SAR_NUM"), self._property("SAR_DEN"))
+        if ratio == SQUARE:
+            return picture
+        cv2 = load_cv2()
+        size = square_size(picture.shape[1], picture.shape[0], ratio)
+        return cv2.resize(picture, size, interpolation=cv2.INTER_CUBIC)
 
     def fault(self) -> str:
         """Say what was wrong, once all pictures were taken; an empty text if nothing was."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import av
 
+from edgecount.runtime.sources.aspect import SQUARE, pixel_ratio
 from edgecount.runtime.sources.containers import accelerated, open_container, reason_of
 from edgecount.runtime.sources.convert import ToPicture, deinterlaced
 from edgecount.runtime.sources.extent import cut_off
@@ -121,6 +122,10 @@ class PyAVClip:
         if self._codec.name in _TEXT:
             raise PermanentError(f"{self._name} cannot be opened as a video: it is a text")
         self._refuse_size(self._codec)
+        # FFmpeg's guess, which takes the codec's own where the container has none.
+        ratio = self._stream.sample_aspect_ratio
+        self._ratio, self._size = SQUARE, (0, 0)
+        self._ratio_of_container = None if ratio == self._codec.sample_aspect_ratio else ratio
         if isinstance(hardware, NvdecDevice):
             self._codec = hardware.open(self._stream, self._name, live=not self._is_file)
         else:
@@ -206,7 +211,7 @@ class PyAVClip:
         return self._filter.given
 
     def pictures(self) -> Generator[tuple[NDArray[np.uint8], int, float], None, None]:
-        """Yield the frames in order, upright and progressive.
+        """Yield the frames in order, upright and progressive, with square pixels.
 
         Yields:
             The picture, uint8 (H, W, 3), BGR; its number among all frames that were decoded; and
@@ -237,7 +242,18 @@ class PyAVClip:
                 self._start = seconds if self._start is None else self._start
                 seconds = max(0.0, seconds - self._start)
             self._last = seconds
-            yield to_picture(frame), number, seconds
+            yield to_picture(frame, self._ratio_of(frame)), number, seconds
+
+    def _ratio_of(self, frame: Any) -> Fraction:
+        """Return the width of a frame's pixels over their height."""
+        size = frame.width, frame.height
+        # PyAV does not give a frame's own, and the decoder's may be that of frames to come: it is
+        # asked where the size is new.
+        if size != self._size:
+            self._size = size
+            ratio = self._ratio_of_container or self._codec.sample_aspect_ratio or SQUARE
+            self._ratio = pixel_ratio(ratio.numerator, ratio.denominator)
+        return self._ratio
 
     def fault(self) -> str:
         """Say what was wrong, once all pictures were taken; an empty text if nothing was."""

@@ -49,11 +49,12 @@ def encode(
     interlaced: bool = False,
     stamps: Sequence[int] | None = None,
     sound: float = 0.0,
+    ratio: Fraction | None = None,
 ) -> bytes:
     """Return a clip at 25 frames per second.
 
-    ``stamps`` are times of the frames in thousandths of a second, and ``sound`` the seconds of
-    silence to put beside the video.
+    ``stamps`` are times of the frames in thousandths of a second, ``sound`` the seconds of silence
+    to put beside the video, and ``ratio`` the width of a pixel over its height.
     """
     size = pictures[0].shape[1], pictures[0].shape[0]
     buffer = io.BytesIO()
@@ -66,6 +67,8 @@ def encode(
         if codec not in ("gif", "apng"):
             stream.codec_context.gop_size = GOP
         stream.codec_context.thread_count = 1
+        if ratio:
+            stream.codec_context.sample_aspect_ratio = ratio
         audio: Any = output.add_stream("aac", rate=8000) if sound else None
         for index, image in enumerate(pictures):
             frame: Any = av.VideoFrame.from_ndarray(image, "bgr24")

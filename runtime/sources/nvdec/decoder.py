@@ -23,6 +23,8 @@ from edgecount.runtime.sources.nvdec.pool import FramePool
 from edgecount.runtime.sources.once import warn_once
 
 if TYPE_CHECKING:
+    from fractions import Fraction
+
     from edgecount.runtime.frames.pixel_formats import NV12Frame
 
 _log = logging.getLogger(__name__)
@@ -182,8 +184,23 @@ class NvdecDecoder:
         """Note that the next packet does not follow the last one."""
         self._is_after_gap = True
 
-    def to_picture(self, frame: NvdecFrame) -> NV12Frame:
-        """Return the picture of a frame."""
+    @property
+    def sample_aspect_ratio(self) -> Fraction | None:
+        """Width of a pixel over its height, as FFmpeg has it; None: it knows of none."""
+        ratio: Fraction | None = self._context.sample_aspect_ratio
+        return ratio
+
+    def to_picture(self, frame: NvdecFrame, ratio: Fraction) -> NV12Frame:
+        """Return the picture of a frame.
+
+        Raises:
+            NoDecoderError: its pixels are not square.
+        """
+        if ratio != 1:
+            raise NoDecoderError(
+                f"{self._source}: its pixels are not square, and NVDEC does not resize: "
+                f"{_OTHERWISE}"
+            )
         return frame.picture
 
     def _decode(self, packet: Any) -> list[NvdecFrame]:

@@ -204,7 +204,7 @@ def test_a_folder_without_permission(open_folder: Path) -> None:
     locked.mkdir(mode=0)
     code = (
         "import os, sys, edgecount\n"
-        "import edgecount.runtime.sources.video\n"
+        "import edgecount.runtime.sources.opencv, edgecount.runtime.sources.video\n"
         "from edgecount.runtime.sources.open import open_sources\n"
         "os.getuid() or os.setuid(65534)\n"
         "try: open_sources(sys.argv[1])\n"

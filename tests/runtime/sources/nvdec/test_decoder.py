@@ -171,6 +171,13 @@ def test_parameters_beside_the_stream_go_before_key_frames(write, h264):
     assert frames[0].key_frame
 
 
+def test_pixels_that_are_not_square_are_refused(write):
+    data = encode("libx264", "mp4", [picture(i) for i in range(3)], ratio=Fraction(4, 3))
+    path = write("clip.mp4", data)
+    with pytest.raises(SourceError, match="pixels are not square, and NVDEC does not resize: dec"):
+        list(VideoSource(path, hardware="nvdec").frames())
+
+
 def test_other_videos_are_refused_with_what_to_do(write):
     data = encode("mpeg4", "mp4", [picture(0)])
     with pytest.raises(SourceError, match=r"expected H.264 or H.265 .* got mpeg4: decode it on"):
