@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 _FALLBACK_FPS = 10.0  # for streams that do not say
 _LOWEST = Fraction(1, 3600)  # frames per second
-_TICK = Fraction(1, 1000)  # s, of frames with times of their own
+# s, of frames with times of their own: all usual rates are multiples of it, television's too.
+_TICK = Fraction(1, 60_000)
 _MOST_TICKS = 65535  # units of time per second, in MPEG-4
 # H.264 plays in browsers; MPEG-4 is for a build of FFmpeg without x264.
 _ENCODERS = {
@@ -77,7 +78,7 @@ class ClipWriter:
         Args:
             picture: uint8 (H, W, 3), BGR.
             time: when it was taken, in seconds, if pictures have times: it is shown as long after
-                the first one, to a millisecond. None: by its place in the clip.
+                the first one. None: by its place in the clip.
 
         Raises:
             OutputError: it cannot be written; the file is deleted.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,10 @@ from edgecount.train.objectives import Objective
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
+
+_log = logging.getLogger(__name__)
+
+_LEAST_SHARE = 0.05  # of a network's weights that a start has to have
 
 
 def make_network(config: TrainConfig) -> Network:
@@ -138,7 +143,7 @@ def load_matching(network: nn.Module, path: Path, left_out: Collection[str] = ()
 
     Raises:
         ModelError: it is not a checkpoint, or the weights do not fit.
-        ConfigError: nothing in it fits, or no weight has a name that is to be left out.
+        ConfigError: hardly anything in it fits, or no weight has a name that is to be left out.
     """
     names = list(network.state_dict())
     for prefix in left_out:
@@ -162,8 +167,22 @@ def load_matching(network: nn.Module, path: Path, left_out: Collection[str] = ()
     own = {k: v for k, v in network.state_dict().items() if not k.startswith(prefixes)}
     given = load_checkpoint(path)["ema"]
     fitting = {k: v for k, v in given.items() if k in own and own[k].shape == v.shape}
-    if not fitting:
-        raise ConfigError(f"initial_weights: nothing in {path} fits the network")
+    # Counters of batch norms and single scales fit any network: the share of the numbers tells.
+    numbers = sum(value.numel() for value in own.values())
+    taken = sum(value.numel() for value in fitting.values())
+    if taken < _LEAST_SHARE * numbers:
+        raise ConfigError(
+            f"initial_weights: {taken:,} of the network's {numbers:,} weights are in {path}: "
+            "expected a checkpoint of the same network. From one with other widths start by "
+            "prune_from or grow_from"
+        )
+    if taken < numbers:
+        _log.warning(
+            "initial_weights: %s of the network's %s weights are in %s; the others start anew",
+            f"{taken:,}",
+            f"{numbers:,}",
+            path,
+        )
     network.load_state_dict(fitting, strict=False)
 
 

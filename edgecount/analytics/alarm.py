@@ -17,7 +17,7 @@ class AlarmRule:
     Attributes:
         above: it is raised when more people than this are there,
         enter: for this many seconds without a break;
-        below: and cleared when fewer than this are there, at most ``above``,
+        below: and cleared when fewer than this are there, above 0 and at most ``above``,
         leave: for this many seconds without a break.
         cooldown: seconds after it was cleared in which it is not raised again.
         stale: seconds without a count after which its state is unknown.
@@ -38,6 +38,11 @@ class AlarmRule:
             check_seconds(name, getattr(self, name))
         if not is_finite(self.above, self.below):
             raise ConfigError(f"above, below: expected people, got {self.above!r}, {self.below!r}")
+        if self.below <= 0:
+            raise ConfigError(
+                f"below: expected people above 0, got {self.below:g}: fewer are never there, and "
+                "the alarm would stay raised. Give 0.5 for a place where nobody is to be"
+            )
         if self.below > self.above:
             raise ConfigError(f"below: expected at most above ({self.above:g}), got {self.below:g}")
 

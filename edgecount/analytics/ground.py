@@ -309,7 +309,9 @@ class GroundPlane:
         with np.errstate(invalid="ignore"):
             column = np.floor((ground[:, 0] - left) / cell)
             row = np.floor((far - ground[:, 1]) / cell)
-            inside = (column >= 0) & (column < columns) & (row >= 0) & (row < rows)
+            # The last cells reach beyond an extent that is no multiple of theirs.
+            inside = (ground[:, 0] < right) & (ground[:, 1] > near)
+            inside &= (column >= 0) & (column < columns) & (row >= 0) & (row < rows)
         cells = (row[inside] * columns + column[inside]).astype(np.int64)
         sums = np.bincount(cells, people[inside], rows * columns)
         return (sums.reshape(rows, columns) / cell**2).astype(np.float32)

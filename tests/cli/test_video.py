@@ -9,8 +9,10 @@ import sys
 import time
 from pathlib import Path
 
+import av
 import pytest
 
+from clips import encode, picture
 from edgecount.cli._count import run as count_run
 
 
@@ -59,6 +61,20 @@ def test_annotated_clip(run, files, tmp_path, read_video):
     assert result.exit_code == 0
     frames, fps, size = read_video(tmp_path / "out" / "clip.overlay.mp4")
     assert (frames, fps, size) == (4, 5.0, (322, 240))  # half the frames, as long as before
+
+
+@pytest.mark.parametrize(
+    "stamps",
+    [[0, 1500, 1600, 1700, 3200], [round(1001 / 30 * index) for index in range(30)]],
+    ids=["a variable rate", "television's"],
+)
+def test_frames_of_an_annotated_clip_have_their_own_times(run, tmp_path, stamps):
+    path = tmp_path / "clip.mkv"
+    path.write_bytes(encode("libx264", "matroska", [picture(1)] * len(stamps), stamps=stamps))
+    assert run("count", path, "--save", tmp_path / "out", "--every", 2).exit_code == 0
+    with av.open(str(tmp_path / "out" / "clip.overlay.mp4")) as clip:
+        times = [1000 * float(frame.pts * frame.time_base) for frame in clip.decode(video=0)]
+    assert times == pytest.approx(stamps[::2], abs=0.02)
 
 
 def test_pictures_are_converted_only_to_be_looked_at(run, files, tmp_path, monkeypatch):

@@ -130,10 +130,15 @@ def _hold_out(
             f"data: two sets are held out as {entry.name}: give one of them a list of its own "
             "(split)"
         )
+    key = "split" if entry.split else "folds" if entry.folds else "holdout"
     if not held:
-        raise ConfigError(f"data.split: {entry.split or entry.reader} names no image")
+        raise ConfigError(f"data.{key}: {entry.split or entry.reader} names no image")
     if entry.weight and not (rest or left_out):
-        raise ConfigError(f"data.split: {entry.name} holds out every image of the set")
+        number = f"{len(held)} image{'' if len(held) == 1 else 's'}"
+        raise ConfigError(
+            f"data.{key}: {entry.name} has {number}, and holds out all of them: give more images, "
+            "or hold out fewer"
+        )
     validation[entry.name] = held
     return rest
 

@@ -245,8 +245,5 @@ class Run:
             return Saver()
         if not task.source.is_video:
             return ImageSaver(task.output, self.look)
-        if isinstance(task.source, LiveSource):
-            return VideoSaver(task.output, None, self.look, timed=True)
-        fps = task.source.fps
-        pace = fps / self.pace.every if fps else None
-        return VideoSaver(task.output, pace, self.look)
+        fps = None if isinstance(task.source, LiveSource) else task.source.fps
+        return VideoSaver(task.output, fps / self.pace.every if fps else None, self.look)

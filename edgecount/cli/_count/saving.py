@@ -96,21 +96,19 @@ class ImageSaver(Saver):
 class VideoSaver(Saver):
     """A writer of the annotated clip of a video, which is there once it is closed.
 
+    Each frame is shown at its own time: the rate of a file may vary, frames of it may be damaged,
+    and of a live source some are left out.
+
     Args:
         path: an .mp4 file to write; its folder is made.
-        fps: frames per second of the clip; None or 0 for 10.
+        fps: frames per second of a clip whose frames have no times; None or 0 for 10.
         look: what is drawn.
-        timed: whether each frame is shown at its own time, as a live source's are, of which some
-            are left out.
     """
 
-    def __init__(
-        self, path: Path, fps: float | None, look: Look | None = None, *, timed: bool = False
-    ) -> None:
+    def __init__(self, path: Path, fps: float | None, look: Look | None = None) -> None:
         self._path = path
         self._fps = fps
         self._look = look or Look()
-        self._timed = timed
         self._scale: HeatScale | None = None
         self._writer: ClipWriter | None = None
         self._size = (0, 0)
@@ -129,12 +127,13 @@ class VideoSaver(Saver):
         if self._writer is None:
             # The colour planes have half the sides: odd ones do not encode.
             self._size = (max(2, width - width % 2), max(2, height - height % 2))
-            self._writer = ClipWriter(self._path, self._size, self._fps, timed=self._timed)
+            is_timed = result.time is not None
+            self._writer = ClipWriter(self._path, self._size, self._fps, timed=is_timed)
         # The frames of a clip have one size, and streams do change theirs.
         if (width, height) != self._size:
             picture = np.asarray(cv2.resize(picture, self._size), np.uint8)
         try:
-            self._writer.write(picture, result.time if self._timed else None)
+            self._writer.write(picture, result.time)
         except OutputError:
             self._writer = None  # it has deleted its file
             raise

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from edgecount.runtime.sources.live import LiveOptions
 
 _PEOPLE = 1e6
+_SOMEBODY = "more than 0 people, such as 0.5 for a place where nobody is to be"
 _MOST = 64  # regions, lines and alarms of a camera, of each
 _LATE = 2.5  # times as long as pictures are apart
 _ANY_SIZE = (1920, 1080)  # px: regions and ground are shares of the frame, whatever its size
@@ -174,8 +175,10 @@ class AlarmConfig:
 
     def __post_init__(self) -> None:
         check_finite("above", self.above, 0, _PEOPLE, "people")
+        check(self.above > 0, "above", _SOMEBODY, self.above)
         if self.below is not None:
             check_finite("below", self.below, 0, _PEOPLE, "people")
+            check(self.below > 0, "below", _SOMEBODY, self.below)
             at_most = f"at most above ({self.above:g})"
             check(self.below <= self.above, "below", at_most, self.below)
         check_seconds(self, "enter", "leave", "cooldown")

@@ -85,6 +85,9 @@ def test_acknowledging():
 def test_rules_that_make_no_sense():
     with pytest.raises(ConfigError, match=r"below: expected at most above \(50\), got 60"):
         AlarmRule(above=50, below=60)
+    # Fewer than 0 are never there: it would be raised once and for ever.
+    with pytest.raises(ConfigError, match=r"below: expected people above 0, got 0: .*Give 0\.5"):
+        AlarmRule(above=5, below=0)
     with pytest.raises(ConfigError, match="enter: expected seconds, 0 or more, got -1"):
         AlarmRule(above=50, below=40, enter=-1)
     with pytest.raises(ConfigError, match="expected people, got nan"):

@@ -181,6 +181,18 @@ def test_people_spread_evenly_are_as_dense_everywhere(plane):
     assert seen == pytest.approx(2.0, rel=0.1)
 
 
+@pytest.mark.parametrize("cell", [0.5, 0.7, 1.3, 3.9])
+def test_a_map_whose_sides_are_no_multiple_of_its_cells_holds_nobody_else(plane, cell):
+    grid = np.ones((90, 160), np.float32)
+    left, near, right, far = extent = (0.0, 0.0, 4.0, 10.0)
+    rows, columns = np.mgrid[0:720:8, 0:1280:8] + 4.0
+    x, y = plane.to_metres(np.column_stack([columns.ravel(), rows.ravel()])).T
+    # Below the horizon: points above it have a place behind the camera.
+    people = ((x >= left) & (x < right) & (y > near) & (y <= far)).sum()
+    seen = plane.map_density(result_with(grid, (8.0, 8.0)), extent, cell=cell)
+    assert cell**2 * seen.sum() == pytest.approx(people, rel=0.05)
+
+
 @pytest.mark.parametrize(
     ("density", "walkway", "queue"),
     [(0, "A", "A"), (0.3, "A", "A"), (0.4, "B", "A"), (0.6, "C", "A"), (0.9, "D", "B"),

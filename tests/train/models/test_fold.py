@@ -7,6 +7,7 @@ pytest.importorskip("onnx")
 
 from edgecount.errors import ConfigError, ModelError  # noqa: E402
 from edgecount.runtime.models.open import open_model  # noqa: E402
+from edgecount.train.checkpoint import save_checkpoint  # noqa: E402
 from edgecount.train.config import config_from_dict  # noqa: E402
 from edgecount.train.learner import load_initial_weights, load_matching  # noqa: E402
 from edgecount.train.models import build_model  # noqa: E402
@@ -45,6 +46,20 @@ def test_a_network_with_norms_is_refused():
         load_matching(build_model("edgecount-s"), path)
     with pytest.raises(ModelError, match=r"expected .* of shape \(.*, got shape "):
         load_matching(build_model("edgecount-n", {"folded": True}), path)
+
+
+def test_a_checkpoint_of_another_network_is_refused(tmp_path, caplog):
+    path = tmp_path / "last.pt"
+    state = {"config": {}, "step": 1, "ema": build_model("edgecount-s").state_dict()}
+    save_checkpoint(path, state)
+    # Counters of batch norms and single numbers fit; no weight does.
+    with pytest.raises(ConfigError, match=r"weights: \d+ of the network's [\d,]+ weights are in "):
+        load_matching(build_model("edgecount-n"), path)
+    load_matching(build_model("edgecount-s"), path)
+    assert not caplog.text
+    with caplog.at_level("WARNING"):
+        load_matching(build_model("edgecount-s", {"density_stride": 4}), path)
+    assert "the others start anew" in caplog.text
 
 
 def test_weights_that_are_left_out_start_anew():

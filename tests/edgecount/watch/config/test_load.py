@@ -125,6 +125,12 @@ def test_no_secret_is_shown(tmp_path: Path) -> None:
         ("Main door", "${DOOR_PASSWORD}\\n", "OK"),
         ("title: Main door", 'title: "${DOOR_PASSWORD}\\n"', "got '${DOOR_PASSWORD}\\n'"),
         ("region: hall", "region: hal", ":11: cameras.door.alarms.crowded.region: expected"),
+        (
+            "above: 50, below: 40",
+            "above: 0",
+            "crowded.above: expected more than 0 people, such as 0.5",
+        ),
+        ("below: 40", "below: 0", "crowded.below: expected more than 0 people, such as 0.5"),
         ("above: 50", "above: 3", "crowded.below: expected at most above (3), got 40"),
         ("    ground:", "    # ", ":11: cameras.door.alarms.crowded.by: expected count or low"),
         (
