@@ -3,7 +3,8 @@
     pip install fastapi uvicorn
     python live_view.py rtsp://user:password@camera/stream     # and open http://127.0.0.1:8000
 
-Heads are pixelated. Whoever reaches the port can look: put a proxy with a login before it.
+Heads are pixelated; a picture of 3 s ago or more is dark and has its age in it. Whoever reaches
+the port can look: put a proxy with a login before it.
 """
 
 import argparse
@@ -27,18 +28,19 @@ PAGE = '<!doctype html><title>edgecount</title><img src="view" alt="the camera" 
 
 
 class View:
-    """The newest picture as JPEG, and its numbers."""
+    """The newest picture, and its numbers."""
 
     def __init__(self, server: uvicorn.Server) -> None:
         self.server, self.number, self.at = server, 0, 0.0
-        self.jpeg, self.numbers = b"", dict[str, Any]()
+        self.picture: Any = None
+        self.numbers = dict[str, Any]()
 
     def run(self, source: Source, counter: EdgeCounter) -> None:
         """Count and draw, in a thread, until the source or the server ends."""
         try:
             for frame, result in counter.count_frames(source):
-                drawn = draw_overlay(pixelate(frame.image, result), result, time=frame.time)
-                self.jpeg = cv2.imencode(".jpg", drawn)[1].tobytes()
+                shown = pixelate(frame.image, result)
+                self.picture = draw_overlay(shown, result, time=frame.time)
                 self.numbers, self.at, self.number = result.to_dict(), monotonic(), self.number + 1
                 if self.server.should_exit:
                     return
@@ -46,13 +48,21 @@ class View:
         except EdgeCountError as error:
             self.numbers = {"error": str(error)}
 
+    def jpeg(self, age: int) -> bytes:
+        """Return the picture, dark and with its age in seconds if that is not 0."""
+        shown = self.picture // 4 if age else self.picture
+        if age:
+            cv2.putText(shown, f"{age} s old", (9, 80), 0, 1.5, (255, 255, 255), 3)
+        return cv2.imencode(".jpg", shown)[1].tobytes()
+
     async def parts(self) -> AsyncIterator[bytes]:
         """Yield the pictures as parts of an MJPEG stream; a slow viewer skips some."""
-        seen = 0
+        seen = (0, 0)
         while not self.server.should_exit:  # viewers do not leave by themselves
-            if self.number != seen:
-                seen = self.number
-                yield b"--part\r\nContent-Type: image/jpeg\r\n\r\n" + self.jpeg + b"\r\n"
+            age = int(monotonic() - self.at)
+            if self.number and seen != (seen := (self.number, age if age > 2 else 0)):
+                jpeg = await asyncio.to_thread(self.jpeg, seen[1])
+                yield b"--part\r\nContent-Type: image/jpeg\r\n\r\n" + jpeg + b"\r\n"
             await asyncio.sleep(0.02)
 
 

@@ -49,6 +49,7 @@ EVENT = Event(
     peak=60.0,
     detail="hall: more than 50 people",
     id="5f0c1b9a6a3e4d0f8f1d2c3b4a596877",
+    unit="people",
 )
 WATCHED = {
     "door": Watched("Main door", ("hall",), ("entrance",), ("crowded",), ground=True, rate=5.0)

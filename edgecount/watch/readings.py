@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from edgecount.runtime.sources.live import SourceHealth
 
 EventKind: TypeAlias = Literal["alarm", "camera", "picture"]
+Unit: TypeAlias = Literal["people", "people/m2"]
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,9 @@ class AlarmStatus:
         acknowledged: whether it has been acknowledged.
         has_data: whether there are counts to judge it by.
         since: when it was raised, UNIX time in seconds; None while it is not.
-        peak: maximum number of people since then.
+        peak: maximum since then of what it compares.
         cleared: when it was last cleared, UNIX time in seconds; None if it never was.
+        unit: unit of ``peak``; None if that is not known.
     """
 
     raised: bool = False
@@ -71,6 +73,7 @@ class AlarmStatus:
     since: float | None = None
     peak: float | None = None
     cleared: float | None = None
+    unit: Unit | None = None
 
 
 @dataclass(frozen=True)
@@ -169,10 +172,12 @@ class Event:
         name: the alarm's name; empty for the other kinds.
         change: alarms: "raised", "cleared", "acknowledged", "lost" or "back"; cameras: "lost" or
             "back"; pictures: the new state.
-        count: people that the alarm compares; None for the other kinds.
-        peak: maximum since the alarm was raised.
+        count: value that the alarm compares; None for the other kinds.
+        peak: maximum of it since the alarm was raised.
         detail: a sentence for people, without secrets.
         id: unique, so that an event that is delivered twice can be recognised.
+        unit: unit of ``count`` and ``peak``: "people", or "people/m2" of an alarm by people per
+            square metre; None for the other kinds.
     """
 
     camera: str
@@ -184,6 +189,7 @@ class Event:
     peak: float | None = None
     detail: str = ""
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    unit: Unit | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the event as plain JSON types."""
@@ -196,6 +202,7 @@ class Event:
             "change": self.change,
             "count": _short(self.count),
             "peak": _short(self.peak),
+            "unit": self.unit,
             "detail": valid_text(self.detail),
         }
 

@@ -18,6 +18,7 @@ from types import ModuleType
 from typing import Any
 
 import cv2
+import numpy as np
 import pytest
 
 from edgecount import EdgeCounter, FakeBackend, LiveOptions, Source, open_sources
@@ -67,7 +68,7 @@ def test_the_page_names_them_all() -> None:
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_an_example_is_short_and_says_how_to_run_it(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
-    assert len(text.splitlines()) <= 80
+    assert len(text.splitlines()) <= 90
     source = "photos" if path.stem in OF_IMAGES else "rtsp://"
     assert f"python {path.name} {source}" in (ast.get_docstring(ast.parse(text)) or "")
 
@@ -189,6 +190,23 @@ def test_the_numbers_of_a_camera_that_is_away_grow_old(counter: EdgeCounter) -> 
             time.sleep(0.05)
         assert numbers["count"] == 5
         assert 1 < numbers["age"] < 60
+
+
+@NEEDS_FASTAPI
+def test_the_picture_of_a_camera_that_is_away_tells_its_age(counter: EdgeCounter) -> None:
+    script = [Show(1, people=5), Drop(1000)]
+    camera = FakeCamera(script, size=(320, 240), speed=4)
+    with served(camera, counter) as address, fetch(f"{address}/view") as answer:
+        stream, shown = b"", []
+        while len(shown) < 2:
+            stream += answer.read1()
+            parts = [part.partition(b"\r\n\r\n")[2] for part in stream.split(b"--part")[1:-1]]
+            pictures = [cv2.imdecode(np.frombuffer(one, np.uint8), 1) for one in parts]
+            shown = [one for one in pictures if one.mean() < pictures[0].mean() / 2]
+    # What differs between one second and the next is the age alone.
+    rows = np.nonzero(cv2.absdiff(*shown[:2]).max(axis=(1, 2)) > 100)[0]
+    assert 20 < len(rows) < 60
+    assert all(one.max() > 200 for one in shown)
 
 
 @NEEDS_FASTAPI

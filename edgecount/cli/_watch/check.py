@@ -90,6 +90,7 @@ def _of_camera(name: str, camera: CameraConfig) -> Iterator[Finding]:
 
 def _of_files(config: WatchConfig) -> Iterator[Finding]:
     from edgecount.watch.sinks import jsonl, table
+    from edgecount.watch.sinks.rotating import wrong_kind
 
     sinks = config.sinks
     places: tuple[tuple[str, object], ...] = (
@@ -100,7 +101,10 @@ def _of_files(config: WatchConfig) -> Iterator[Finding]:
         ("sinks.clips.folder", sinks.clips),
         ("keep.folder", config.keep),
     )
-    starts = {"sinks.jsonl.path": jsonl.START, "sinks.csv.path": table.START}
+    starts = {
+        "sinks.jsonl.path": (jsonl.START, b""),
+        "sinks.csv.path": (table.START, table.HEADER),
+    }
     for key, section in places:
         if section is None:
             continue
@@ -111,8 +115,8 @@ def _of_files(config: WatchConfig) -> Iterator[Finding]:
             yield Finding(f"{key}: {path} cannot be written: {why}")
         elif key == "history.path":
             yield from _of_history(path)
-        elif key in starts and path.exists() and not _begins_with(path, starts[key]):
-            yield Finding(f"{key}: {path} is a file of another kind: name another one")
+        elif key in starts and path.exists() and not _begins_with(path, starts[key][0]):
+            yield Finding(f"{key}: cannot write {path}: {wrong_kind(starts[key][1])}")
     # The page saves regions by writing a file beside the config.
     if config.serve and not config.serve.read_only and config.path:
         why = _why_not_folder(config.path.absolute().parent)
@@ -125,7 +129,7 @@ def _begins_with(path: Path, start: bytes) -> bool:
 
     try:
         with path.open("rb") as file:
-            return begins_with(start, file.read(len(start)))
+            return begins_with(start, file.read(len(start) + 3))  # and a byte order mark
     except OSError:
         return True  # one that may be written and not read
 

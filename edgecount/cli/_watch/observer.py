@@ -109,7 +109,7 @@ def _text_of(event: Event) -> str:
     elif event.kind == "picture":
         return event.detail or f"the picture is {event.change}"
     if event.count is not None:
-        unit = PER_M2 if PER_M2 in event.detail else "people"  # what its rule is in
+        unit = PER_M2 if event.unit == "people/m2" else "people"
         what += f": {event.count:.1f} {unit}"
     return f"{what}: {event.detail}" if event.detail else what
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgecount.analytics import Alarm, AlarmEvent, AlarmMemory
 from edgecount.errors import ConfigError
-from edgecount.watch.readings import AlarmStatus, Event
+from edgecount.watch.readings import AlarmStatus, Event, Unit
 
 if TYPE_CHECKING:
     from edgecount.watch.config import AlarmConfig
@@ -95,7 +95,12 @@ class _Watched:
             since=self.since,
             peak=self.peak,
             cleared=self.cleared,
+            unit=self.unit,
         )
+
+    @property
+    def unit(self) -> Unit:
+        return "people/m2" if self.config.by == "per_m2" else "people"
 
     def told(self) -> dict[str, Any]:
         return {
@@ -223,7 +228,7 @@ class CameraAlarms:
         """
         going_on = set(names)
         return [
-            ended(self._camera, name, wall, one.count, one.peak)
+            ended(self._camera, name, wall, one.count, one.peak, one.unit)
             for name, one in self._watched.items()
             if name not in going_on and one.status().raised
         ]
@@ -243,18 +248,26 @@ class CameraAlarms:
             count=change.count,
             peak=change.peak,
             detail=_reason(one, change.kind),
+            unit=one.unit,
         )
 
 
-def ended(camera: str, name: str, wall: float, count: float | None, peak: float | None) -> Event:
+def ended(
+    camera: str,
+    name: str,
+    wall: float,
+    count: float | None,
+    peak: float | None,
+    unit: Unit | None,
+) -> Event:
     """Return the event of a raised alarm that is no longer there."""
     detail = "the alarm is no longer in the config"
-    return Event(camera, wall, "alarm", name, "cleared", count, peak, detail=detail)
+    return Event(camera, wall, "alarm", name, "cleared", count, peak, detail=detail, unit=unit)
 
 
 def _reason(one: _Watched, change: str) -> str:
     rule, config = one.alarm.rule, one.config
-    unit = PER_M2 if config.by == "per_m2" else "people"
+    unit = PER_M2 if one.unit == "people/m2" else "people"
     words = (_SURE_WORDS if one.is_sure else _WORDS)[change]
     where = "the picture" if config.region is None else config.region
     return f"{where}: {words.format(above=rule.above, below=rule.below, unit=unit)}"

@@ -93,7 +93,10 @@ class _Edit:
             if key not in want:
                 if key not in own:  # merged into it from elsewhere
                     raise _refusal((*keys, key))
-                return self._remove(*own[key])
+                name = _new_name(key, have, want)
+                if name is None or own[key][0].anchor is not None:
+                    return self._remove(*own[key])
+                return self._rename(own[key][0], name)
         for key, value in want.items():
             if key in have and same(have[key], value):
                 continue
@@ -119,6 +122,9 @@ class _Edit:
             return f"{text[:after]} {flow(value)}{text[after:]}"
         newline = "\n" if getattr(node, "style", None) in ("|", ">") else ""
         return f"{text[: _start(node)]}{flow(value)}{newline}{text[_end(node) :]}"
+
+    def _rename(self, key: Any, name: str) -> str:
+        return f"{self._text[: _start(key)]}{flow(name)}{self._text[_end(key) :]}"
 
     def _remove(self, key: Any, node: Any) -> str:
         """Remove the lines of a key of a block; flow mappings are replaced as a whole."""
@@ -164,6 +170,14 @@ class _Edit:
     def _line_end(self, place: int) -> int:
         end = self._text.find("\n", place)
         return len(self._text) if end < 0 else end + 1
+
+
+def _new_name(key: str, have: Mapping[str, Any], want: Mapping[str, Any]) -> str | None:
+    """Return the key that stands in the place of the first one that goes; None: it was removed."""
+    names = [*want]
+    before = [*have][: [*have].index(key)]
+    following = names[names.index(before[-1]) + 1 if before else 0 :]
+    return following[0] if following and following[0] not in have else None
 
 
 def _goes_on(node: Any, have: Mapping[str, Any], want: Mapping[str, Any]) -> bool:

@@ -58,7 +58,16 @@ CREATE TABLE events (
 CREATE INDEX events_by_time ON events (time);
 """ + "".join(_SPANS.format(name=name) for name in TABLES)
 
-STEPS: Sequence[str] = (_FIRST,)
+# Events of version 1 tell their unit in words alone.
+_UNITS = """
+ALTER TABLE events ADD COLUMN unit TEXT;
+UPDATE events SET unit = CASE
+    WHEN detail LIKE '%people per square metre' THEN 'people/m2'
+    WHEN detail LIKE '% people' THEN 'people' END
+    WHERE kind = 'alarm';
+"""
+
+STEPS: Sequence[str] = (_FIRST, _UNITS)
 """Scripts of SQL; the file's user_version says how many of them it has had."""
 
 

@@ -103,7 +103,7 @@ class Store:
     def put_event(self, event: Event) -> None:
         """Add an event once; one that acknowledges an alarm marks when it was raised, too."""
         self._database.execute(
-            "INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
+            "INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, ?)",
             (
                 event.id,
                 event.time,
@@ -114,6 +114,7 @@ class Store:
                 event.count,
                 event.peak,
                 event.to_dict()["detail"],
+                event.unit,
             ),
         )
         if event.kind == "alarm" and event.change == "acknowledged":

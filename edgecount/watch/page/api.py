@@ -20,7 +20,14 @@ from edgecount.watch.page.contract import HUNG, CameraView, History, Service
 from edgecount.watch.page.guard import client_of
 from edgecount.watch.page.live import CAMERA
 from edgecount.watch.page.messages import encode, patterns_message, series_message, state_message
-from edgecount.watch.shapes import SHAPES, ChangedError, shapes_version
+from edgecount.watch.shapes import (
+    NAMED,
+    SHAPES,
+    ChangedError,
+    in_order,
+    order_of,
+    shapes_version,
+)
 
 _WHAT = re.compile(r"count|(region|line):.{1,200}", re.DOTALL)
 _TAG = re.compile(r'(?:W/)?"([^"]*)"|([^\s,"]+)')  # one of If-Match; some leave the quotes out
@@ -150,7 +157,7 @@ async def acknowledge(request: Request) -> Response:
 async def shapes(request: Request) -> Response:
     """Answer with regions, lines and ground of a camera; their version is the ETag."""
     found = _view(request, request.path_params["camera"]).shapes()
-    answer = reply(found)
+    answer = reply({**found, "order": order_of(found)})
     answer.headers["ETag"] = f'"{shapes_version(found)}"'
     return answer
 
@@ -159,9 +166,7 @@ async def change_shapes(request: Request) -> Response:
     """Change regions, lines and ground of a camera, if they are what the change is made to."""
     camera = request.path_params["camera"]
     view = _view(request, camera)
-    given = await _json(request)
-    if not isinstance(given, dict) or not given or given.keys() - {*SHAPES}:
-        raise RefusedError(400, f"expected an object with some of {', '.join(sorted(SHAPES))}")
+    given = _given_shapes(await _json(request))
     tags = ", ".join(request.headers.getlist("if-match")).strip()
     if not _TAG.search(tags):
         text = "expected If-Match: the ETag that this address gives, or * for whatever is there"
@@ -173,7 +178,8 @@ async def change_shapes(request: Request) -> Response:
     except ChangedError as error:
         current = view.shapes()
         version = shapes_version(current)
-        more = {"shapes": current, "shapes_version": version}
+        told = {**current, "order": order_of(current)}
+        more = {"shapes": told, "shapes_version": version}
         answer = reply({"error": str(error), **more}, 412)
         answer.headers["ETag"] = f'"{version}"'
         return answer
@@ -255,6 +261,25 @@ def _asked(request: Request) -> tuple[History, str, str]:
     if not _WHAT.fullmatch(what):
         raise RefusedError(400, "what: expected count, region:NAME or line:NAME")
     return _history(request), camera, what
+
+
+def _given_shapes(given: Any) -> dict[str, Any]:
+    """Return the shapes of a request in the order that it asks for."""
+    shapes = dict(given) if isinstance(given, dict) else {}
+    order = shapes.pop("order", {})
+    if not shapes or shapes.keys() - {*SHAPES}:
+        raise RefusedError(400, f"expected an object with some of {', '.join(sorted(SHAPES))}")
+    if (
+        not isinstance(order, dict)
+        or order.keys() - {*NAMED}
+        or not all(map(_is_names, order.values()))
+    ):
+        raise RefusedError(400, "order: expected lists of names by regions and lines")
+    return in_order(shapes, order)
+
+
+def _is_names(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(name, str) for name in value)
 
 
 def _meant(tags: str, version: str) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgecount._text import valid_text
-from edgecount.watch.shapes import shapes_version
+from edgecount.watch.shapes import order_of, shapes_version
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -155,16 +155,17 @@ def _ground_view(
 
 
 def _camera(name: str, view: CameraView) -> dict[str, Any]:
-    health, reading, shapes = view.health(), view.latest(), view.shapes()
+    health, reading, shapes, alarms = view.health(), view.latest(), view.shapes(), view.alarms()
     return {
         "id": name,
         "title": _text(view.title),
         "patience": view.config.patience,
         "health": _health(health),
         "reading": None if reading is None else reading_message(reading),
-        "alarms": view.alarms(),
+        "alarms": alarms,
         "view": _view(ground_view(shapes.get("ground"), health.size)),
         **shapes,
+        "order": {**order_of(shapes), "alarms": [*alarms]},
         "shapes_version": shapes_version(shapes),
     }
 

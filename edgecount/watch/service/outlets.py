@@ -38,12 +38,12 @@ class Outlets:
         wanted = {id(sink): sink for sink in sinks}
         with self._lock:
             self._held = []
-            gone = [thread for key, (_, thread) in self._sinks.items() if key not in wanted]
+            gone = [pair for key, pair in self._sinks.items() if key not in wanted]
             self._sinks = {key: pair for key, pair in self._sinks.items() if key in wanted}
         try:
-            _close(gone)
+            _close([thread for _, thread in gone])
         finally:
-            self._open(wanted)
+            self._open(wanted, {sink.name: thread for sink, thread in gone})
 
     def close(self) -> None:
         """Let the sinks take what waits, close them, and end the subscriptions."""
@@ -80,13 +80,13 @@ class Outlets:
             threads = [thread for _, thread in self._sinks.values()]
         return [thread.health() for thread in threads]
 
-    def _open(self, wanted: dict[int, Sink]) -> None:
+    def _open(self, wanted: dict[int, Sink], gone: dict[str, SinkThread]) -> None:
         """Start the sinks that are new, each with the events that have come meanwhile."""
         with self._lock:
             held, self._held = self._held or [], None  # else it would grow if a start failed
             for key, sink in wanted.items():
                 if key not in self._sinks:
-                    thread = SinkThread(sink)
+                    thread = SinkThread(sink, gone.get(sink.name))
                     self._sinks[key] = sink, thread
                     for event in held:
                         thread.put(event)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from edgecount.watch.service.state import State
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edgecount.runtime.sources.live import SourceHealth
-    from edgecount.watch.config import WatchConfig
+    from edgecount.watch.config import SinksConfig, WatchConfig
     from edgecount.watch.history import History
     from edgecount.watch.readings import AlarmStatus
     from edgecount.watch.sinks.base import Sink, SinkHealth
@@ -66,12 +66,7 @@ class Parts:
             self.history = _history(config)
             path = state_path(config)
             self.state = None if path is None else State(path)
-        if given is not None:
-            self._sinks = given
-        elif before is not None and before._config.sinks == config.sinks:
-            self._sinks = before._sinks
-        else:
-            self._sinks = _sinks(config, tools)
+        self._sinks = self._changed_sinks(before) if given is None else given
 
     @property
     def all(self) -> list[Sink]:
@@ -87,6 +82,20 @@ class Parts:
             set_cameras = getattr(sink, "set_cameras", None)
             if set_cameras is not None:
                 set_cameras(_watched(config, statuses))
+
+    def _changed_sinks(self, before: Parts | None) -> list[Sink]:
+        """Return the sinks of the config, each the one of before if its section is the same."""
+        sections = vars(self._config.sinks)
+        going_on: dict[str, Sink] = {}
+        if before is not None:
+            old = vars(before._config.sinks)
+            going_on = {
+                sink.name: sink for sink in before._sinks if old[sink.name] == sections[sink.name]
+            }
+        changed = replace(self._config.sinks, **dict.fromkeys(going_on))
+        made = {sink.name: sink for sink in _sinks(self._config, changed, self._tools)}
+        by_name = going_on | made
+        return [by_name[name] for name in sections if name in by_name]
 
     def metrics(self) -> bytes | None:
         """Return Prometheus' metrics; None: the config asks for none."""
@@ -119,13 +128,13 @@ def _watched(
     }
 
 
-def _sinks(config: WatchConfig, tools: Tools) -> list[Sink]:
-    if all(section is None for section in vars(config.sinks).values()):
+def _sinks(config: WatchConfig, sections: SinksConfig, tools: Tools) -> list[Sink]:
+    if all(section is None for section in vars(sections).values()):
         return []
     from edgecount.watch.sinks.opening import open_sinks
 
     return open_sinks(
-        config.sinks,
+        sections,
         _watched(config, {}),
         draw=tools.draw,
         health=tools.health,

@@ -59,7 +59,7 @@ class State(Sink):
             wall: UNIX time in seconds.
         """
         return [
-            ended(camera, name, wall, None, status.peak)
+            ended(camera, name, wall, None, status.peak, status.unit)
             for camera, kept in self._kept.items()
             for name, status in kept.alarms.items()
             if status.raised and name not in going_on.get(camera, ())
@@ -133,7 +133,7 @@ class State(Sink):
 def _changed(status: AlarmStatus, event: Event) -> AlarmStatus:
     """Return the state of an alarm after an event of it."""
     if event.change == "raised":
-        return replace(status, raised=True, since=event.time, peak=event.peak)
+        return replace(status, raised=True, since=event.time, peak=event.peak, unit=event.unit)
     if event.change == "cleared":
         return AlarmStatus(has_data=status.has_data, cleared=event.time)
     if event.change == "acknowledged":
@@ -190,9 +190,12 @@ def _alarm(one: Mapping[str, Any]) -> AlarmStatus:
         since=_number(one["since"]),
         peak=_number(one["peak"]),
         cleared=_number(one["cleared"]),
+        unit=one.get("unit"),
     )
     if not all(isinstance(one[name], bool) for name in ("raised", "acknowledged", "has_data")):
         raise ValueError(f"expected true or false, got {one!r}")
+    if status.unit not in (None, "people", "people/m2"):
+        raise ValueError(f"expected a unit, got {one!r}")
     return status
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections import deque
 from dataclasses import dataclass, replace
@@ -16,6 +17,7 @@ _READINGS = 256  # that wait for a slow sink; the oldest are dropped for new one
 _PICTURES = 16  # readings of a sink that wants their pictures, of 6 MB each
 _EVENTS = 4096
 _FIRST, _LONGEST = 1.0, 60.0  # s between tries of a sink that fails
+_FORMER = 60.0  # s that a sink waits for the one in whose place it is; that one may hang
 
 
 @dataclass(frozen=True)
@@ -102,10 +104,12 @@ class SinkThread:
 
     Args:
         sink: the sink; it is opened by the thread.
+        former: the thread of the sink in whose place it is. That one may still write what it has
+            got, into the same file, and is waited for.
     """
 
-    def __init__(self, sink: Sink) -> None:
-        self._sink = sink
+    def __init__(self, sink: Sink, former: SinkThread | None = None) -> None:
+        self._sink, self._former = sink, former
         self._most = _PICTURES if sink.wants_images else _READINGS
         self._changed = threading.Condition()
         self._waiting: deque[Reading | Event] = deque()
@@ -166,6 +170,10 @@ class SinkThread:
             self._waiting.clear()
             self._events = 0
 
+    def is_alive(self) -> bool:
+        """Return whether the sink may still be writing."""
+        return self._thread.is_alive()
+
     def _drop_oldest(self, kind: type) -> None:
         """Drop the oldest of a kind that the sink has not yet."""
         place, oldest = next(
@@ -177,7 +185,16 @@ class SinkThread:
         self._events -= isinstance(oldest, Event)
         self._dropped += 1
 
+    def _wait_for_former(self) -> None:
+        former, self._former = self._former, None
+        end = time.monotonic() + _FORMER
+        while former is not None and former.is_alive() and time.monotonic() < end:
+            with self._changed:
+                if self._changed.wait_for(lambda: self._is_closing, 0.05):
+                    return
+
     def _run(self) -> None:
+        self._wait_for_former()
         while True:
             try:
                 self._sink.open()

@@ -238,7 +238,7 @@ class Mqtt(Sink):
         state = {**self._alarms.get((event.camera, event.name), _QUIET)}
         told = event.to_dict()
         state.update(_CHANGES.get(event.change, {}))
-        state.update({key: told[key] for key in ("time", "count", "peak", "detail")})
+        state.update({key: told[key] for key in ("time", "count", "peak", "unit", "detail")})
         self._alarms[event.camera, event.name] = state
         topic = self._topics.of(event.camera, "alarms", event.name)
         return broker.publish(topic, encode(state), sure=True)

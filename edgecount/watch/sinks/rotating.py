@@ -12,6 +12,7 @@ from pathlib import Path
 from edgecount._files import writable
 from edgecount.errors import ConfigError, OutputError
 
+_MARK = b"\xef\xbb\xbf"  # that spreadsheets put before UTF-8
 _TAIL = 65536  # bytes that are read at once to find the last line's end
 
 
@@ -27,7 +28,7 @@ class RotatingFile:
         size: bytes that it grows to at most, unless one line is longer.
         keep: full files that are kept beside it; older ones are deleted.
         header: first line of each file, with its ``\n``; a file that begins with another one is put
-            aside when it is opened.
+            aside when it is opened. A byte order mark before it, and ``\r\n``, do not matter.
         start: what all files of this kind begin with, also those of older versions: any other file
             is somebody else's, and is refused as it is.
 
@@ -107,11 +108,10 @@ class RotatingFile:
         os.ftruncate(self._file, self._size)
 
     def _require_own(self) -> None:
-        if not begins_with(self._start, os.pread(self._file, len(self._start), 0)):
+        got = os.pread(self._file, len(_MARK) + len(self._start), 0)
+        if not begins_with(self._start, got):
             self.close()
-            raise OutputError(
-                f"cannot write {self._path}: it is a file of another kind: name another one"
-            )
+            raise OutputError(f"cannot write {self._path}: {wrong_kind(self._header)}")
 
     def _append(self, data: bytes) -> None:
         """Write all or nothing: one call, so that a kill or a reader meets no half line."""
@@ -158,7 +158,8 @@ class RotatingFile:
         return os.path.samestat(there, os.fstat(self._file))
 
     def _has_header(self) -> bool:
-        return os.pread(self._file, len(self._header), 0) == self._header
+        first = os.pread(self._file, len(_MARK) + len(self._header) + 1, 0).removeprefix(_MARK)
+        return first.replace(b"\r\n", b"\n").startswith(self._header)
 
     @contextmanager
     def _told(self) -> Iterator[None]:
@@ -173,11 +174,23 @@ def begins_with(start: bytes, got: bytes) -> bool:
     """Return whether a file's first bytes are those of its kind, as far as they were written.
 
     Args:
-        start: what files of the kind begin with.
-        got: as many bytes of the file, or all that it has; zeros are what a power cut leaves of a
-            first line.
+        start: what files of the kind begin with, after a byte order mark if there is one.
+        got: the first bytes of the file, as many and three more, or all that it has; zeros are what
+            a power cut leaves of a first line.
     """
-    return got == start[: len(got)] or not got.strip(b"\0")
+    found = got.removeprefix(_MARK)[: len(start)]
+    return found == start[: len(found)] or not got.strip(b"\0")
+
+
+def wrong_kind(header: bytes) -> str:
+    """Return what is wrong with a file that does not begin as its kind does, and what to do.
+
+    Args:
+        header: first line of files of the kind; empty if they have none.
+    """
+    line = header.decode().strip()
+    lost = f"; if it is a table that has lost its first line, put {line} there again"
+    return f"it is a file of another kind: name another one{lost if line else ''}"
 
 
 def make_folder(folder: Path) -> None:

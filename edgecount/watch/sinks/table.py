@@ -16,10 +16,12 @@ from edgecount.watch.sinks.rotating import RotatingFile
 
 COLUMNS = (
     "time", "camera", "kind", "name", "count", "low", "high", "smooth", "per_m2", "level",
-    "in", "out", "since", "picture", "change",
+    "in", "out", "since", "picture", "change", "unit",
 )  # fmt: skip
 """Columns of every table: they stay when regions and lines are added or removed."""
 
+HEADER = f"{','.join(COLUMNS)}\n".encode()
+"""First line of every table."""
 
 START = b"time,camera,"
 """First bytes of every table, also of older versions: other files are of another kind."""
@@ -46,8 +48,7 @@ class CsvTable(Sink):
     ) -> None:
         self.name = "csv"
         self._pace = Pace(every)
-        header = _text([{name: name for name in COLUMNS}])
-        self._file = RotatingFile(path, size_mb * 1e6, keep, header, START)
+        self._file = RotatingFile(path, size_mb * 1e6, keep, HEADER, START)
 
     def open(self) -> None:
         """Open the file; OutputError if it cannot be."""
@@ -69,7 +70,7 @@ class CsvTable(Sink):
         self._file.close()
 
 
-_OF_EVENTS = ("time", "camera", "kind", "name", "count", "change")
+_OF_EVENTS = ("time", "camera", "kind", "name", "count", "change", "unit")
 
 
 def _rows(reading: Reading) -> Iterator[dict[str, Any]]:

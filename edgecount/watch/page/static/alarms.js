@@ -1,13 +1,14 @@
 // Alarms: the band over everything, the card of each, and what has happened.
 
 import { get, send } from "/static/api.js";
-import { fill, h, now, people, refill, since, svg, toast, when } from "/static/dom.js";
+import { fill, h, now, numeral, people, refill, since, svg, toast, when } from "/static/dom.js";
+import { inOrder } from "/static/order.js";
 
 const WORDS = { quiet: "quiet", raised: "raised", acknowledged: "raised, acknowledged", "no data": "no counts" };
 
 /** Show what is raised above the page; nothing else is announced by itself. */
 export function banners(place, cameras, mayEdit) {
-  const raised = cameras.flatMap((camera) => Object.entries(camera.alarms).map(([name, alarm]) => ({ camera, name, alarm }))).filter(({ alarm }) => alarm.state === "raised");
+  const raised = cameras.flatMap((camera) => inOrder(camera, "alarms").map(([name, alarm]) => ({ camera, name, alarm }))).filter(({ alarm }) => alarm.state === "raised");
   const key = JSON.stringify(raised.map(({ camera, name }) => [camera.id, name, mayEdit]));
   if (place.dataset.key === key) return;
   place.dataset.key = key;
@@ -32,14 +33,14 @@ function acknowledge(camera, name) {
 
 /** Return what an alarm waits for. */
 function rule({ above, by, region }) {
-  return `${by === "low" ? "surely " : ""}above ${above} ${by === "per_m2" ? "people per m²" : "people"}${region ? ` in ${region}` : ""}`;
+  return `${by === "low" ? "surely " : ""}above ${numeral(above)} ${by === "per_m2" ? "people per m²" : "people"}${region ? ` in ${region}` : ""}`;
 }
 
 /** Return what an alarm waits for, when it ends, and how many people there are. */
 function sentence({ below, count, peak, ...alarm }) {
   const current = count !== null && count !== undefined ? `, ${people(count)} now` : "";
   const most = peak !== null && peak !== undefined ? `, ${people(peak)} at most` : "";
-  return `${rule(alarm)}, clear below ${below}${current}${most}`;
+  return `${rule(alarm)}, clear below ${numeral(below)}${current}${most}`;
 }
 
 /** The panel of a camera's alarms and events. */
@@ -53,7 +54,7 @@ export class AlarmsPanel {
 
   setCamera(camera, mayEdit) {
     this.camera = camera;
-    const alarms = Object.entries(camera.alarms);
+    const alarms = inOrder(camera, "alarms");
     const key = JSON.stringify([alarms.map(([name, { state }]) => [name, state]), mayEdit]);
     if (key !== this.key) this.build(alarms, mayEdit);
     this.key = key;
@@ -96,9 +97,9 @@ function mark({ kind, change }) {
   return change === "acknowledged" ? "wait" : "live";
 }
 
-function words({ kind, name, change, count, peak, detail }) {
+function words({ kind, name, change, count, peak, unit, detail }) {
   const what = kind === "alarm" ? `${name} ${change}` : kind === "camera" ? `camera ${change}` : `picture: ${change}`;
-  const unit = detail?.includes("people per square metre") ? "people per m²" : "people"; // what its rule is in
-  const numbers = [count !== null && count !== undefined ? `${people(count)} ${unit}` : "", peak !== null && peak !== undefined && change === "cleared" ? `${people(peak)} at most` : ""].filter(Boolean).join(", ");
+  const inWords = unit === "people/m2" ? "people per m²" : "people";
+  const numbers = [count !== null && count !== undefined ? `${people(count)} ${inWords}` : "", peak !== null && peak !== undefined && change === "cleared" ? `${people(peak)} at most` : ""].filter(Boolean).join(", ");
   return [what, numbers, detail].filter(Boolean).join(" · ");
 }

@@ -3,10 +3,11 @@
 import { send } from "/static/api.js";
 import { AlarmsPanel } from "/static/alarms.js";
 import { sparkline } from "/static/charts.js";
-import { download, fill, h, likely, people, refill, toast, when, whole } from "/static/dom.js";
+import { download, fill, h, likely, numeral, people, refill, toast, when, whole } from "/static/dom.js";
 import { Editor } from "/static/editor.js";
 import { HistoryPanel, PatternsPanel } from "/static/history.js";
 import { drawMap } from "/static/map.js";
+import { namesOf } from "/static/order.js";
 import { REGIONS } from "/static/overlay.js";
 import { present } from "/static/present.js";
 import { Stage } from "/static/stage.js";
@@ -118,10 +119,10 @@ export class CameraPage {
     const { health } = camera;
     const none = health.state === "unknown" ? "not known" : "none yet";
     const facts = [
-      ["State", health.state], ["Newest picture", health.age === null ? none : `${health.age.toFixed(1)} s old`],
-      ["Pictures a second", health.fps === null ? "–" : health.fps.toFixed(1)], ["Size", health.size ? health.size.join(" × ") : "–"],
-      ["Counted, dropped", `${health.counted.toLocaleString()}, ${health.dropped.toLocaleString()}`], ["Reconnects", `${health.reconnects}`],
-      ["Damaged pictures", `${health.damaged}`], ["Picture", camera.reading ? `${camera.reading.picture}${camera.reading.night ? ", night" : ""}` : "–"],
+      ["State", health.state], ["Newest picture", health.age === null ? none : `${numeral(health.age, 1)} s old`],
+      ["Pictures a second", health.fps === null ? "–" : numeral(health.fps, 1)], ["Size", health.size ? health.size.join(" × ") : "–"],
+      ["Counted, dropped", `${whole(health.counted)}, ${whole(health.dropped)}`], ["Reconnects", whole(health.reconnects)],
+      ["Damaged pictures", whole(health.damaged)], ["Picture", camera.reading ? `${camera.reading.picture}${camera.reading.night ? ", night" : ""}` : "–"],
     ];
     if (health.error) facts.push(["Last error", health.error]);
     refill(this.facts, facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
@@ -155,16 +156,16 @@ export class CameraPage {
   }
 
   fillParts({ at, regions, lines }, isNow) {
-    const rows = Object.entries(this.camera.regions).map(([name], i) => {
+    const rows = namesOf(this.camera, "regions").map((name, i) => {
       const region = regions[name];
       const count = region?.smooth ?? region?.count;
       const swatch = h("i.swatch", { "aria-hidden": "true" });
       swatch.style.backgroundColor = REGIONS[i % REGIONS.length];
-      const level = region?.level ? `${region.per_m2.toFixed(2)} per m², level ${region.level}` : "";
+      const level = region?.level ? `${numeral(region.per_m2, 2)} per m², level ${region.level}` : "";
       const small = isNow || !region ? level : `last ${people(count)}`;
       return h("tr", {}, h("th", { scope: "row" }, swatch, name, small ? h("div.small", {}, small) : null), h("td", {}, h("strong", {}, isNow ? people(count) : "–")));
     });
-    for (const name of Object.keys(this.camera.lines)) {
+    for (const name of namesOf(this.camera, "lines")) {
       const line = lines[name];
       rows.push(h("tr", {}, h("th", { scope: "row" }, `→ ${name}`, line ? h("div.small", {}, `since ${when(Date.parse(line.since) / 1000)}${isNow ? "" : `, to ${when(at)}`}`) : null), h("td", {}, line ? [h("strong", {}, whole(line.in)), " in ", h("strong", {}, whole(line.out)), " out"] : "–")));
     }

@@ -1,6 +1,6 @@
 // Charts over time (uPlot), and the short line beside the count.
 
-import { colour, people } from "/static/dom.js";
+import { colour, numeral, people } from "/static/dom.js";
 
 const date = (step, text, year = null, day = null) => [step, text, year, null, day, null, null, null, 1];
 const DAY = "\n{D} {MMM}";
@@ -23,7 +23,7 @@ export function chart(place, { data, series, bands = [], height = 260, range, ah
     padding: [10, 20, 0, 0],
     cursor: { y: false, drag: { x: Boolean(onPick), y: false, setScale: false }, points: { size: 8 } },
     scales: { x: { time: true, range: range ? () => range : undefined }, y: { range: (_, low, high) => [Math.min(0, low ?? 0), Math.max(1, (high ?? 1) * 1.08)] } },
-    axes: [{ ...axis, space: 64, values: DATES }, { ...axis, size: 46, values: (_, ticks) => ticks.map((tick) => (Math.abs(tick) >= 10000 ? `${tick / 1000}k` : `${tick}`)) }],
+    axes: [{ ...axis, space: 64, values: DATES }, { ...axis, size: 46, values: (_, ticks) => ticks.map((tick) => (Math.abs(tick) >= 10000 ? `${numeral(tick / 1000)}k` : numeral(tick))) }],
     series: [{}, ...series],
     bands,
     ...(ahead && { tzDate: (seconds) => uPlot.tzDate(new Date((seconds + ahead(seconds)) * 1000), "Etc/UTC") }),

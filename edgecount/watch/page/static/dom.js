@@ -32,20 +32,25 @@ export function fill(element, ...children) {
   element.replaceChildren(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
 }
 
+/** Return a number as the browser's language writes it, as dates are; `digits` after the point, or as many as it has. */
+export function numeral(value, digits) {
+  return value.toLocaleString([], { minimumFractionDigits: digits, maximumFractionDigits: digits });
+}
+
 /** Return a count as people read it: whole from ten on, with one digit below. */
 export function people(value) {
   if (value === null || value === undefined || !Number.isFinite(value)) return "–";
-  return value >= 9.95 ? Math.round(value).toLocaleString() : value.toFixed(1);
+  return numeral(value, value >= 9.95 ? 0 : 1);
 }
 
 /** Return how many have crossed a line. */
 export function whole(value) {
-  return Math.round(value).toLocaleString();
+  return numeral(value, 0);
 }
 
 /** Return both ends of an interval, or nothing. */
 export function likely(interval) {
-  return interval ? `likely ${Math.round(interval[0]).toLocaleString()} to ${Math.round(interval[1]).toLocaleString()}` : "";
+  return interval ? `likely ${whole(interval[0])} to ${whole(interval[1])}` : "";
 }
 
 /** Return a time of day, with the day if it is not today. */

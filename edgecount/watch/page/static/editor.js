@@ -1,6 +1,7 @@
 // Drawing regions, lines and the ground with mouse, finger and keyboard.
 
 import { fill, h, svg, toast } from "/static/dom.js";
+import { inOrder, same } from "/static/order.js";
 import { REGIONS } from "/static/overlay.js";
 
 const STEP = 0.005; // of the picture, that an arrow key moves a corner
@@ -46,8 +47,8 @@ export class Editor {
   all() {
     const { regions, excluded, lines, ground } = this.shapes;
     return [
-      ...Object.entries(regions).map(([name, region], i) => ({ key: `regions:${name}`, kind: "regions", name, title: name, points: region.polygon, colour: REGIONS[i % REGIONS.length], closed: true, least: 3 })),
-      ...Object.entries(lines).map(([name, line]) => ({ key: `lines:${name}`, kind: "lines", name, title: `→ ${name}`, points: [line.start, line.end], colour: "#ffffff", closed: false, least: 2 })),
+      ...regions.map(([name, region], i) => ({ key: `regions:${name}`, kind: "regions", name, title: name, points: region.polygon, colour: REGIONS[i % REGIONS.length], closed: true, least: 3 })),
+      ...lines.map(([name, line]) => ({ key: `lines:${name}`, kind: "lines", name, title: `→ ${name}`, points: [line.start, line.end], colour: "#ffffff", closed: false, least: 2 })),
       ...excluded.map((points, i) => ({ key: `excluded:${i}`, kind: "excluded", name: i, title: `left out ${i + 1}`, points, colour: "#b0b0b0", closed: true, least: 3 })),
       ...(ground ? [{ key: "ground:", kind: "ground", name: "", title: "ground", points: ground.corners, colour: "#ffb347", closed: true, least: 4 }] : []),
     ];
@@ -90,7 +91,7 @@ export class Editor {
     else if (kind === "excluded") key = `excluded:${this.shapes.excluded.push(around) - 1}`;
     else {
       const name = this.freeName(kind, kind === "regions" ? "region" : "line");
-      this.shapes[kind][name] = kind === "regions" ? { polygon: around } : { start: [0.5, 0.8], end: [0.5, 0.4] };
+      this.shapes[kind].push([name, kind === "regions" ? { polygon: around } : { start: [0.5, 0.8], end: [0.5, 0.4] }]);
       key = `${kind}:${name}`;
     }
     this.choose(key);
@@ -100,7 +101,7 @@ export class Editor {
 
   freeName(kind, word) {
     let number = 1;
-    while (Object.hasOwn(this.shapes[kind], `${word} ${number}`)) number += 1;
+    while (has(this.shapes[kind], `${word} ${number}`)) number += 1;
     return `${word} ${number}`;
   }
 
@@ -108,7 +109,7 @@ export class Editor {
     this.note();
     if (kind === "ground") this.shapes.ground = null;
     else if (kind === "excluded") this.shapes.excluded.splice(name, 1);
-    else delete this.shapes[kind][name];
+    else this.shapes[kind] = this.shapes[kind].filter(([one]) => one !== name);
     this.choose(this.all()[0]?.key ?? null);
     this.undoButton.focus();
   }
@@ -117,10 +118,10 @@ export class Editor {
   rename(input) {
     const { kind, name } = this.find();
     const to = input.value.trim() || name;
-    if (to !== name && Object.hasOwn(this.shapes[kind], to)) toast(`There is already one called ${to}.`, true);
+    if (to !== name && has(this.shapes[kind], to)) toast(`There is already one called ${to}.`, true);
     else if (to !== name) {
       this.note();
-      this.shapes[kind] = Object.fromEntries(Object.entries(this.shapes[kind]).map(([key, value]) => [key === name ? to : key, value]));
+      this.shapes[kind].find(([one]) => one === name)[0] = to;
       this.chosen = `${kind}:${to}`;
     }
     input.value = input.defaultValue = this.find().name;
@@ -174,7 +175,7 @@ export class Editor {
     if (shape.kind === "excluded") return [];
     const name = field("Name", shape.name, { type: "text", maxlength: 60 }, (input) => this.rename(input));
     if (shape.kind === "regions") return [name];
-    return [name, h("button", { type: "button", onclick: () => this.change(() => { const line = this.shapes.lines[this.find().name]; [line.start, line.end] = [line.end, line.start]; }) }, "Turn the arrow round")];
+    return [name, h("button", { type: "button", onclick: () => this.change(() => { const [, line] = this.shapes.lines.find(([one]) => one === this.find().name); [line.start, line.end] = [line.end, line.start]; }) }, "Turn the arrow round")];
   }
 
   /** Draw all shapes, and handles on the chosen one. Coordinates are pixels of the page. */
@@ -322,7 +323,7 @@ export class Editor {
     this.commit();
     const changes = this.changes();
     if (!Object.keys(changes).length) return this.finish();
-    const orphan = Object.entries(this.camera.alarms).find(([, { region }]) => region && Object.hasOwn(this.before.regions, region) && !Object.hasOwn(this.shapes.regions, region));
+    const orphan = inOrder(this.camera, "alarms").find(([, { region }]) => has(this.before.regions, region) && !has(this.shapes.regions, region));
     if (orphan) return toast(`The alarm ${orphan[0]} watches ${orphan[1].region}: keep a region of that name, or change the alarm first.`, true);
     this.hold(true);
     fill(this.question);
@@ -342,7 +343,9 @@ export class Editor {
   /** Send changes; returns the shapes that somebody else has saved meanwhile, if they differ where these do. */
   async put(changes, over) {
     const headers = { "Content-Type": "application/json", "If-Match": `"${over.version}"` };
-    const response = await fetch(`/api/cameras/${this.camera.id}/shapes`, { method: "PUT", headers, body: JSON.stringify(changes), signal: AbortSignal.timeout(PATIENCE) });
+    const late = new AbortController(); // AbortSignal.timeout is younger than the oldest browsers of the page
+    setTimeout(() => late.abort(new Error("the service has not answered")), PATIENCE);
+    const response = await fetch(`/api/cameras/${this.camera.id}/shapes`, { method: "PUT", headers, body: JSON.stringify(sent(changes)), signal: late.signal });
     const answer = await response.json().catch(() => ({}));
     if (response.ok) return null;
     if (response.status !== 412) throw new Error(answer.error || `the service answered ${response.status}`);
@@ -386,13 +389,20 @@ export class Editor {
   }
 }
 
-function same(one, other) {
-  return JSON.stringify(one) === JSON.stringify(other);
+/** Return what of a camera can be drawn; regions and lines as pairs of name and shape. */
+function drawn(camera) {
+  return { regions: inOrder(camera, "regions"), excluded: camera.excluded || [], lines: inOrder(camera, "lines"), ground: camera.ground || null };
 }
 
-/** Return what of a camera can be drawn. */
-function drawn({ regions, excluded, lines, ground }) {
-  return { regions, excluded: excluded || [], lines, ground: ground || null };
+function has(pairs, name) {
+  return pairs.some(([one]) => one === name);
+}
+
+/** Return changes as the service takes them: regions and lines by name, and the order of these. */
+function sent(changes) {
+  const named = Object.entries(changes).filter(([kind]) => kind === "regions" || kind === "lines");
+  const by = (read) => Object.fromEntries(named.map(([kind, pairs]) => [kind, read(pairs)]));
+  return { ...changes, ...by(Object.fromEntries), order: by((pairs) => pairs.map(([name]) => name)) };
 }
 
 function inside(share) {

@@ -3,6 +3,7 @@
 import { get } from "/static/api.js";
 import { bandSeries, chart } from "/static/charts.js";
 import { colour, download, fill, h, now, people, toast, when, whole } from "/static/dom.js";
+import { namesOf, same } from "/static/order.js";
 import { inferno } from "/static/overlay.js";
 
 const RANGES = [["15 min", 900], ["1 h", 3600], ["6 h", 21600], ["24 h", 86400], ["7 days", 604800], ["30 days", 2592000], ["1 year", 31536000]];
@@ -59,15 +60,15 @@ export class HistoryPanel {
   }
 
   fillSelect() {
-    const names = [["count", "Whole picture"], ...Object.keys(this.camera.regions).map((name) => [`region:${name}`, name]), ...Object.keys(this.camera.lines).map((name) => [`line:${name}`, `${name}, in and out`])];
+    const names = [["count", "Whole picture"], ...namesOf(this.camera, "regions").map((name) => [`region:${name}`, name]), ...namesOf(this.camera, "lines").map((name) => [`line:${name}`, `${name}, in and out`])];
     fill(this.select, names.map(([value, title]) => h("option", { value }, title)));
     this.select.value = names.some(([value]) => value === this.what) ? this.what : "count";
   }
 
   setCamera(camera) {
-    const same = JSON.stringify([Object.keys(camera.regions), Object.keys(camera.lines)]) === JSON.stringify([Object.keys(this.camera.regions), Object.keys(this.camera.lines)]);
+    const isSame = ["regions", "lines"].every((kind) => same(namesOf(camera, kind), namesOf(this.camera, kind)));
     this.camera = camera;
-    if (same) return;
+    if (isSame) return;
     this.fillSelect();
     if (this.select.value !== this.what) this.ask(this.select.value); // what was shown is no more
   }

@@ -142,6 +142,10 @@ function showLink() {
 }
 
 async function start() {
+  if (![[].findLast, Object.hasOwn, self.structuredClone, "inert" in document.body].every(Boolean)) {
+    fill(byId("main"), h("p.hint", {}, "This browser is too old for the page: it needs Chrome or Edge 102, Firefox 112, Safari 15.5, or a newer one."));
+    return;
+  }
   try {
     state = await get("/api/state");
   } catch (error) {

@@ -1,5 +1,7 @@
 // The ground from above: the camera looks up from the lower edge. Colours are levels of service.
 
+import { h, numeral } from "/static/dom.js";
+import { inOrder } from "/static/order.js";
 import { DOT, REGIONS, inferno, unpack } from "/static/overlay.js";
 
 // People per square metre above which levels B to F begin (Fruin, walkways).
@@ -32,8 +34,8 @@ export function drawMap(canvas, camera, reading) {
   if (reading?.map?.rows) paint(context, reading.map, place([left, far]), (right - left) * scale, depth);
   grid(context, start, near, across, far, place, scale, ratio);
   outline(context, camera.view.marked.map(place), "#c9ced4", ratio, true);
-  Object.values(camera.regions).forEach((region, i) => outline(context, region.polygon.map(ground), REGIONS[i % REGIONS.length], 1.6 * ratio, true));
-  Object.values(camera.lines).forEach((line) => outline(context, [line.start, line.end].map(ground), "#ffffff", 2 * ratio, false));
+  inOrder(camera, "regions").forEach(([, region], i) => outline(context, region.polygon.map(ground), REGIONS[i % REGIONS.length], 1.6 * ratio, true));
+  inOrder(camera, "lines").forEach(([, line]) => outline(context, [line.start, line.end].map(ground), "#ffffff", 2 * ratio, false));
   heads(context, reading?.points || [], ground, Math.min(Math.max(0.16 * scale, 1.4 * ratio), 4 * ratio), ratio);
   bar(context, scale, depth, width, ratio);
   context.restore();
@@ -62,7 +64,7 @@ function fillSeen(context, ground) {
 }
 
 function paint(context, map, [x, y], wide, tall) {
-  const small = new OffscreenCanvas(map.columns, map.rows);
+  const small = h("canvas", { width: map.columns, height: map.rows });
   const brush = small.getContext("2d");
   const pixels = brush.createImageData(map.columns, map.rows);
   unpack(map).forEach((value, i) => {
@@ -145,5 +147,5 @@ function key(context, width, top, tall, ratio) {
   });
   context.font = `${11 * ratio}px system-ui, sans-serif`;
   context.fillStyle = "#c9ced4";
-  LIMITS.forEach((limit, i) => context.fillText(limit.toPrecision(2), (i + 1) * wide, top + tall - 8 * ratio));
+  LIMITS.forEach((limit, i) => context.fillText(numeral(Number(limit.toPrecision(2))), (i + 1) * wide, top + tall - 8 * ratio));
 }

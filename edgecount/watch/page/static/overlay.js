@@ -1,6 +1,7 @@
 // What is drawn over a picture, as edgecount.drawing draws it: the same colours, the same marks.
 
-import { people, whole } from "/static/dom.js";
+import { h, people, whole } from "/static/dom.js";
+import { inOrder } from "/static/order.js";
 
 export const REGIONS = ["#3cc8ff", "#5ae68c", "#be96ff", "#ebebeb", "#14bed2", "#e6ffa0"];
 export const DOT = "#96f5ff";
@@ -23,7 +24,7 @@ export function unpack(grid) {
 /** Draw the heat of a density grid over a picture. */
 export function drawHeat(context, density, width, height) {
   const levels = unpack(density);
-  const small = new OffscreenCanvas(density.columns, density.rows);
+  const small = h("canvas", { width: density.columns, height: density.rows });
   const paint = small.getContext("2d");
   const pixels = paint.createImageData(density.columns, density.rows);
   levels.forEach((level, i) => {
@@ -91,14 +92,14 @@ function spacing(points, width, height) {
 /** Draw regions and lines with their labels. */
 export function drawShapes(context, camera, reading, width, height, unit) {
   const taken = [];
-  Object.entries(camera.regions || {}).forEach(([name, region], i) => {
+  inOrder(camera, "regions").forEach(([name, region], i) => {
     const paint = REGIONS[i % REGIONS.length];
     for (const outline of [region.polygon, ...(region.excluded || [])]) outlineOf(context, outline, paint, width, height, unit, outline !== region.polygon);
     const [x, y] = region.polygon.reduce((best, corner) => (corner[0] + 2 * corner[1] < best[0] + 2 * best[1] ? corner : best));
     label(context, [[name, false], [shown(reading?.regions?.[name]), true]], x * width + 3 * unit, y * height + 3 * unit, paint, unit, taken, width, height);
   });
   for (const outline of camera.excluded || []) outlineOf(context, outline, "#9a9a9a", width, height, unit, true);
-  for (const [name, line] of Object.entries(camera.lines || {})) {
+  for (const [name, line] of inOrder(camera, "lines")) {
     const { middle, inwards } = drawLine(context, line, width, height, unit);
     const crossed = reading?.lines?.[name];
     const parts = crossed ? [[name, false], ["in", false], [whole(crossed.in), true], ["out", false], [whole(crossed.out), true]] : [[name, false]];

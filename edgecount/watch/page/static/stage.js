@@ -1,6 +1,6 @@
 // A live picture with its overlays.
 
-import { fill, h, remembered, when } from "/static/dom.js";
+import { fill, h, numeral, remembered, when, whole } from "/static/dom.js";
 import { drawBoxes, drawHeat, drawPoints, drawShapes } from "/static/overlay.js";
 import { isTrusted, present } from "/static/present.js";
 
@@ -89,7 +89,7 @@ export class Stage {
   describe() {
     const title = this.camera?.title || this.name;
     if (this.camera && this.camera.health.state !== "live") return `Last picture of ${title}${this.reading ? `, ${when(this.reading.at)}` : ""}`;
-    return `Live picture of ${title}${this.count() === null ? "" : `, ${Math.round(this.reading.count)} people`}`;
+    return `Live picture of ${title}${this.count() === null ? "" : `, ${whole(this.reading.count)} people`}`;
   }
 
   /** Return the switches of the layers. */
@@ -110,6 +110,6 @@ export class Stage {
 
   showScale() {
     const top = this.reading?.density?.top;
-    if (top && this.legend && !this.legend.hidden) fill(this.legend.lastChild, `0 to ${top} people per 100 × 100 px`);
+    if (top && this.legend && !this.legend.hidden) fill(this.legend.lastChild, `0 to ${numeral(top)} people per 100 × 100 px`);
   }
 }

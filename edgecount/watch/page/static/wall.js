@@ -1,6 +1,6 @@
 // All cameras beside each other.
 
-import { h, people, refill } from "/static/dom.js";
+import { h, people, refill, whole } from "/static/dom.js";
 import { present } from "/static/present.js";
 import { Stage } from "/static/stage.js";
 
@@ -30,7 +30,7 @@ export class Wall {
       found.title.textContent = camera.title;
       showCount(found, camera);
     }
-    refill(this.sinks, sinks.length ? sinks.map((sink) => h("tr", {}, h("th", { scope: "row" }, h(`i.mark.${sink.is_open ? "live" : "away"}`, { "aria-hidden": "true" }), ` ${sink.name}`, h("div.small", {}, sink.error || (sink.is_open ? "" : "not open"))), ...[sink.delivered, sink.waiting, sink.dropped].map((value) => h("td", {}, value.toLocaleString())))) : h("tr", {}, h("th", {}, "Nowhere but here: the config names no sinks."), h("td")));
+    refill(this.sinks, sinks.length ? sinks.map((sink) => h("tr", {}, h("th", { scope: "row" }, h(`i.mark.${sink.is_open ? "live" : "away"}`, { "aria-hidden": "true" }), ` ${sink.name}`, h("div.small", {}, sink.error || (sink.is_open ? "" : "not open"))), ...[sink.delivered, sink.waiting, sink.dropped].map((value) => h("td", {}, whole(value))))) : h("tr", {}, h("th", {}, "Nowhere but here: the config names no sinks."), h("td")));
   }
 
   setReading(reading) {

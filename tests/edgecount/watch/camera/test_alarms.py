@@ -74,6 +74,10 @@ def test_what_a_rule_looks_at(by: str, raised: bool):
     for second in (0, 1):
         events = watched.update(second, WALL, {None: people(6, low=3, per_m2=7)})
     assert bool(events) is raised
+    unit = "people/m2" if by == "per_m2" else "people"
+    assert all(event.to_dict()["unit"] == unit for event in events)
+    assert watched.statuses()["crowded"].unit == unit
+    assert [one.unit for one in watched.end((), WALL)] == [unit] * raised
 
 
 def test_words_of_an_alarm_by_the_low_end():

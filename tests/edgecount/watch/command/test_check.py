@@ -217,8 +217,11 @@ def test_lines_are_not_added_to_files_of_another_kind(run: Run) -> None:
     Path("notes.txt").write_text("one line")
     for option in ("--jsonl", "--csv"):
         line = refusal(run(CAMERA, option, "notes.txt", "--check"))
-        assert "notes.txt is a file of another kind: name another one" in line
+        assert "notes.txt: it is a file of another kind: name another one" in line
+        assert ("put time,camera,kind," in line) == (option == "--csv")
     assert Path("notes.txt").read_text() == "one line"
+    Path("notes.txt").write_bytes(b"\xef\xbb\xbftime,camera,kind\n")
+    assert run(CAMERA, "--csv", "notes.txt", "--check").exit_code == 0
 
 
 def test_files_that_are_no_history(run: Run) -> None:

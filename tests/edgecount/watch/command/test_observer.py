@@ -74,9 +74,10 @@ def test_events_have_fitting_levels(caplog: pytest.LogCaptureFixture) -> None:
         ("picture", "", "covered", None, "the picture is covered"),
         ("picture", "", "good", None, ""),
     ]
+    units: dict[str, Any] = {"crowded": "people", "dense": "people/m2"}
     service = StandIn(
         [
-            Event("door", 0.0, kind, name, change, count, detail=detail)
+            Event("door", 0.0, kind, name, change, count, detail=detail, unit=units.get(name))
             for kind, name, change, count, detail in kinds
         ]
     )

@@ -112,6 +112,15 @@ def test_a_region_is_renamed_and_comments_stay(path: Path) -> None:
     assert "regions: {room: {polygon: [[0, 0], [0.25, 0], [0.5, 1]]}}   # half" in text
 
 
+def test_a_renamed_shape_stays_in_its_place(path: Path) -> None:
+    line = {"start": [0.5, 1], "end": [0.5, 0]}
+    save(path, {(*DOOR, "lines"): {"entrance": line, "10": line, "2": line}})
+    for names in (["entrance", "30", "2"], ["way in", "7", "2", "new"], ["way in", "2", "5"]):
+        save(path, {(*DOOR, "lines"): dict.fromkeys(names, line)})
+        assert [*load(path).cameras["door"].lines] == names
+    assert "# no more" in path.read_text()
+
+
 def test_secrets_stay_as_they_were_written(path: Path) -> None:
     config = save(path, {(*DOOR, "source"): "rtsp://viewer:hunter2@h/s", (*DOOR, "rate"): 1})
     assert config.cameras["door"].source == "rtsp://viewer:hunter2@h/s"

@@ -137,7 +137,7 @@ def test_a_newer_version_is_left_alone(open_history):
         database.execute("PRAGMA user_version = 9")
     with pytest.raises(OutputError) as refused:
         open_history()
-    assert "is of a newer edgecount: expected tables of version 1 or older, got 9" in str(
+    assert "is of a newer edgecount: expected tables of version 2 or older, got 9" in str(
         refused.value
     )
     assert not list(path.parent.glob("*damaged*"))
@@ -150,7 +150,29 @@ def test_an_older_version_is_brought_up_to_date(open_history, monkeypatch):
     monkeypatch.setattr(schema, "STEPS", (*schema.STEPS, step))
     history = open_history()
     assert rows(history, "minutes") == before
-    assert history._database.execute("PRAGMA user_version").fetchone() == (2,)
+    assert history._database.execute("PRAGMA user_version").fetchone() == (3,)
+
+
+def test_units_of_events_of_an_older_version_are_found(tmp_path):
+    path = tmp_path / "history.sqlite"
+    details = [
+        ("alarm", "hall: more than 4 people per square metre", "people/m2"),
+        ("alarm", "the picture: surely more than 50 people", "people"),
+        ("alarm", "the alarm is no longer in the config", None),
+        ("camera", "no answer", None),
+    ]
+    with closing(sqlite3.connect(path)) as database:
+        database.executescript(f"{schema.STEPS[0]} PRAGMA application_id = {schema.APPLICATION};")
+        database.execute("PRAGMA user_version = 1")
+        for number, (kind, detail, _) in enumerate(details):
+            event = (str(number), 1.8e9 - number, "door", kind, "a", "raised", 1, 2, detail)
+            database.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)", event)
+        database.commit()
+    history = History(HistorySettings(path))
+    assert [one["unit"] for one in history.events()] == [None] * 4  # nobody has written it since
+    history.open()
+    assert [one["unit"] for one in history.events()] == [unit for *_, unit in details]
+    history.close()
 
 
 def test_a_version_that_cannot_be_brought_up_to_date_stays_as_it_is(open_history, monkeypatch):

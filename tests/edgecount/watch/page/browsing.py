@@ -30,6 +30,7 @@ __all__ = [
     "chromium",
     "drag",
     "serving",
+    "speak",
     "visiting",
 ]
 
@@ -155,10 +156,17 @@ def chromium() -> Iterator[Any]:
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     driver = webdriver.Chrome(options=options, service=Driver(shutil.which("chromedriver")))
     driver.set_script_timeout(PATIENCE)
+    speak(driver, "en-US")
     try:
         yield driver
     finally:
         driver.quit()
+
+
+def speak(driver: Any, language: str) -> None:
+    """Give the browser a language, whatever that of the machine is."""
+    for locale in ("", language):  # the one before stands until it is taken back
+        driver.execute_cdp_cmd("Emulation.setLocaleOverride", {"locale": locale})
 
 
 def drag(

@@ -106,6 +106,28 @@ def test_shapes_are_saved(client, service):
     assert service.calls == [("change_shapes", "door", shapes)]
 
 
+def test_names_have_the_order_that_is_asked_for(client, service):
+    line = {"start": [0, 0], "end": [1, 1]}
+    names = ["gate", "10", "2"]
+    order = {"lines": [*names, "none"]}
+    # As JavaScript sends it; what the order does not name comes after it.
+    shapes = {"lines": dict.fromkeys(["2", "10", "gate", "last"], line), "order": order}
+    answer = client.put("/api/cameras/door/shapes", json=shapes, headers={"If-Match": "*"})
+    assert answer.json()["order"]["lines"] == [*names, "last"]
+    ((_, _, saved),) = service.calls
+    assert [*saved] == ["lines"]
+    assert [*saved["lines"]] == [*names, "last"]
+    camera = client.get("/api/state").json()["cameras"][0]
+    assert camera["order"] == {
+        "regions": [*camera["regions"]],
+        "lines": [*names, "last"],
+        "alarms": [*camera["alarms"]],
+    }
+    tag = answer.headers["etag"]
+    again = client.put("/api/cameras/door/shapes", json=answer.json(), headers={"If-Match": tag})
+    assert (again.status_code, again.headers["etag"]) == (200, tag)
+
+
 def test_shapes_that_somebody_else_has_changed_are_not_saved_over(client, service):
     read = client.get("/api/cameras/door/shapes")
     tag = read.headers["etag"]
@@ -184,6 +206,10 @@ def test_what_the_config_refuses_is_told_in_one_line(client, service):
         ("[]", "application/json", 400),
         ('{"source": "rtsp://x"}', "application/json", 400),
         ('{"regions": NaN}', "application/json", 400),
+        ('{"order": {}}', "application/json", 400),
+        ('{"regions": {}, "order": []}', "application/json", 400),
+        ('{"regions": {}, "order": {"ground": []}}', "application/json", 400),
+        ('{"regions": {}, "order": {"regions": [[]]}}', "application/json", 400),
         ("[" * 100_000, "application/json", 400),
         ("\xff", "application/json", 400),
         ('{"regions": {}}', "text/plain", 415),

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from browsing import Browser, Keys, visiting
 
-from stand_in import Camera, StandIn
+from stand_in import RAISED, Camera, StandIn
 
 HALL = {"polygon": [[0.1, 0.1], [0.9, 0.1], [0.9, 0.9], [0.1, 0.9]]}
 SHAPES = {"regions": {"hall": HALL}, "lines": {"gate": {"start": [0.5, 1], "end": [0.5, 0]}}}
@@ -233,6 +233,53 @@ def test_another_button_of_the_mouse_adds_no_corner(browser):
     browser.button("Save").click()
     browser.until(lambda: not is_open(browser))
     assert browser.service.calls == []
+
+
+def test_names_that_are_numbers_keep_their_order(browser):
+    given = browser.service.cameras["door"].given
+    given["regions"] = {"hall": HALL, "10": HALL, "2": HALL}
+    given["lines"] = {"gate": SHAPES["lines"]["gate"], "1": {"start": [0.2, 1], "end": [0.2, 0]}}
+    alarms = {name: RAISED | {"region": name} for name in ("hall", "7")}
+    browser.service.cameras["door"].given_alarms = alarms
+    edit(browser)
+    browser.until(lambda: "10" in browser.text(".side table"))
+    assert heads(browser) == ["hall", "10", "2", "→ gate", "→ 1"]
+    options = "return [...document.querySelectorAll('select option')].map((one) => one.value)"
+    asked = ["count", "region:hall", "region:10", "region:2", "line:gate", "line:1"]
+    assert browser.script(options) == asked
+    cards = "return [...document.querySelectorAll('.alarm strong')].map((one) => one.textContent)"
+    assert browser.script(cards) == ["hall", "7"]
+    assert titles(browser) == heads(browser)
+    browser.button("10").click()
+    write(browser, "30\t")
+    browser.button("+ Region").click()
+    write(browser, "4\t")
+    browser.button("Undo").click()
+    browser.button("region 1").click()
+    write(browser, "5\t")
+    browser.button("Save").click()
+    browser.until(lambda: browser.service.calls)
+    ((_, _, saved),) = browser.service.calls
+    assert [*saved["regions"]] == ["hall", "30", "2", "5"]
+    assert saved.keys() == {"regions"}
+    browser.until(lambda: heads(browser)[1:4] == ["30", "2", "5"])
+
+
+def test_order_that_others_have_saved_is_kept(unlinked):
+    given = unlinked.service.cameras["door"].given
+    given["regions"] = {"hall": HALL, "10": HALL, "2": HALL}
+    unlinked.button("Save").click()
+    unlinked.until(lambda: "Somebody else" in unlinked.text("[role=alert].stack"))
+    unlinked.button("Take theirs").click()
+    assert titles(unlinked) == ["hall", "10", "2", "→ gate"]
+
+
+def heads(browser: Browser) -> list[str]:
+    """Return the names in the table of regions and lines."""
+    code = """
+    const named = (one) => [...one.childNodes].find(({ nodeType }) => nodeType === 3).data;
+    return [...document.querySelectorAll(".side table th")].map(named);"""
+    return browser.script(code)
 
 
 def test_names_that_javascript_knows_are_names(browser):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import av
 import numpy as np
+import pytest
 import simplejpeg
 from numpy.typing import NDArray
 from watching import Kept, config, section, until
@@ -14,7 +16,13 @@ from watching import Kept, config, section, until
 from edgecount import EdgeCounter
 from edgecount.fake import FakeCamera, Show
 from edgecount.fake.pictures import HEAD_COLOUR
-from edgecount.watch.config import AlarmConfig, ClipsConfig, KeepConfig, SinksConfig
+from edgecount.watch.config import (
+    AlarmConfig,
+    ClipsConfig,
+    CsvConfig,
+    KeepConfig,
+    SinksConfig,
+)
 from edgecount.watch.service import Service
 
 Image = NDArray[np.uint8]
@@ -87,6 +95,35 @@ def test_no_outlet_shows_a_head(counter: EdgeCounter, tmp_path: Path):
     assert kept > 0.5 * original  # by design: see docs
     assert shown.pop("subscription") == 0
     assert all(one < 0.1 * original for one in shown.values()), (shown, original)
+
+
+def test_sinks_whose_sections_stay_go_on(
+    counter: EdgeCounter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("edgecount.watch.sinks.base._PICTURES", 4096)
+    door = FakeCamera([Show(600, people=6)], name="door", fps=10)
+    alarms = {"full": AlarmConfig(5, enter=0, cooldown=0)}
+    clips = ClipsConfig(tmp_path / "clips", before=1, after=2)
+    sinks = SinksConfig(csv=CsvConfig(tmp_path / "a.csv", every=0), clips=clips)
+    watched = config({"door": section(alarms=alarms)}, sinks=sinks)
+    with Service(watched, counter=counter, sources={"door": door}) as service:
+        until(
+            lambda: (tmp_path / "a.csv").exists() and "raised" in (tmp_path / "a.csv").read_text()
+        )
+        before = service._parts.all
+        # The clip of the alarm goes on over it.
+        service.reload(replace(watched, sinks=replace(sinks, csv=CsvConfig(tmp_path / "b.csv"))))
+        after = service._parts.all
+        assert [one.name for one in after] == ["csv", "clips"]
+        assert [one in before for one in after] == [False, True]
+        until(lambda: list((tmp_path / "clips").glob("*.mp4")))
+        (path,) = (tmp_path / "clips").glob("*.mp4")
+        with av.open(str(path)) as clip:
+            times = [float(one.time) for one in clip.decode(video=0)]
+        assert times[-1] > 1.5
+        gone = replace(watched, sinks=SinksConfig(csv=CsvConfig(tmp_path / "b.csv")))
+        service.reload(gone)
+        assert service._parts.all == [after[0]]
 
 
 def test_heads_are_shown_where_that_is_asked_for(counter: EdgeCounter, tmp_path: Path):

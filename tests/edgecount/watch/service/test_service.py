@@ -252,10 +252,10 @@ def test_a_sink_that_cannot_be_started_takes_no_other_along(monkeypatch: pytest.
     first, second = Kept(), Kept()
     real = outlets.SinkThread
 
-    def start(sink: Kept) -> outlets.SinkThread:
+    def start(sink: Kept, former: outlets.SinkThread | None) -> outlets.SinkThread:
         if sink is second:
             raise RuntimeError("can't start new thread")
-        return real(sink)
+        return real(sink, former)
 
     monkeypatch.setattr(outlets, "SinkThread", start)
     told = Outlets()

@@ -45,6 +45,7 @@ def make_event():
             "count": 51.0,
             "peak": 60.0,
             "detail": "more than 50 people",
+            "unit": "people",
         }
         return Event(**{**usual, **given})
 

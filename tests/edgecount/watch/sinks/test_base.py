@@ -142,6 +142,38 @@ def test_closing_does_not_wait_for_a_sink_that_hangs():
     gate.set()
 
 
+def test_a_sink_waits_for_the_one_in_whose_place_it_is(caplog):
+    gate = threading.Event()
+    former, sink = Recorder(gate=gate), Recorder()
+    old = SinkThread(former)
+    given = [event(), event()]
+    old.put(given[0])
+    until(lambda: former.opened)
+    old.close(timeout=0.05)
+    new = SinkThread(sink, old)
+    new.put(given[1])
+    assert not sink.opened
+    assert new.health().error is None
+    gate.set()
+    until(lambda: sink.taken)
+    assert (former.taken, former.closed, sink.taken) == ([given[0]], 1, [given[1]])
+    new.close()
+    assert not caplog.records
+
+
+def test_a_sink_does_not_wait_for_ever_for_one_that_hangs(monkeypatch):
+    monkeypatch.setattr(base, "_FORMER", 0.05)
+    gate = threading.Event()
+    old = SinkThread(Recorder(gate=gate))
+    old.put(event())
+    old.close(timeout=0.05)
+    sink = Recorder()
+    new = SinkThread(sink, old)
+    until(lambda: sink.opened)
+    new.close()
+    gate.set()
+
+
 def test_numbers_as_json():
     found = reading(1).to_dict()
     assert found["time"] == "2023-11-14T22:13:21.250Z"

@@ -15,7 +15,7 @@ from edgecount.watch.sinks import base
 from edgecount.watch.sinks.base import SinkThread
 from edgecount.watch.sinks.jsonl import JsonLines
 from edgecount.watch.sinks.rotating import RotatingFile
-from edgecount.watch.sinks.table import COLUMNS, CsvTable
+from edgecount.watch.sinks.table import COLUMNS, HEADER, CsvTable
 
 
 def documents(path):
@@ -72,6 +72,7 @@ def test_a_table(tmp_path, make_reading, make_event):
     assert (line["in"], line["out"], line["since"]) == ("3.6", "1.0", "2023-11-14T22:12:20.000Z")
     assert (untrusted["count"], untrusted["picture"]) == ("", "covered")
     assert (alarm["name"], alarm["change"]) == ('a "quoted", broken name', "raised")
+    assert [row["unit"] for row in rows] == [*[""] * 5, "people"]
 
 
 def test_rotation_keeps_so_many_files(tmp_path):
@@ -155,6 +156,48 @@ def test_a_table_of_an_older_version_is_put_aside(tmp_path):
         sink.close()
     assert (tmp_path / "counts.1.csv").read_text() == "time,camera,people\n1,2,3\n"
     assert not (tmp_path / "counts.2.csv").exists()
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+@pytest.mark.parametrize("mark", [b"\xef\xbb\xbf", b""])
+def test_a_table_that_a_spreadsheet_saved_goes_on(tmp_path, make_event, mark, end):
+    path = tmp_path / "counts.csv"
+    before = mark + HEADER.rstrip() + end + b"1,door" + b"," * 14 + end
+    path.write_bytes(before)
+    for _ in range(2):
+        sink = CsvTable(path)
+        sink.open()
+        sink.event(make_event())
+        sink.close()
+    assert path.read_bytes().startswith(before)
+    assert len(path.read_text().splitlines()) == 4
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_lines_go_on_after_a_mark(tmp_path, make_event):
+    path = tmp_path / "counts.jsonl"
+    path.write_bytes(b'\xef\xbb\xbf{"type":"event"}\n')
+    sink = JsonLines(path)
+    sink.open()
+    sink.event(make_event())
+    sink.close()
+    assert len(path.read_text().splitlines()) == 2
+
+
+def test_a_table_without_its_first_line_is_told_what_it_lacks(tmp_path):
+    path = tmp_path / "counts.csv"
+    text = "2023-11-14T22:13:20.000Z,door,frame,,12.25\n"
+    path.write_text(text)
+    with pytest.raises(OutputError) as refused:
+        CsvTable(path).open()
+    lost = f"has lost its first line, put {','.join(COLUMNS)} there again"
+    assert str(refused.value) == (
+        f"cannot write {path}: it is a file of another kind: name another one; if it is a table "
+        f"that {lost}"
+    )
+    assert path.read_text() == text
+    path.write_bytes(HEADER + text.encode())
+    CsvTable(path).open()
 
 
 def test_a_file_that_is_moved_is_begun_anew(tmp_path):
