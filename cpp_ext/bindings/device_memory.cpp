@@ -4,6 +4,7 @@
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <stdexcept>
@@ -187,7 +188,10 @@ std::pair<std::size_t, std::size_t> device_memory(int device) {
 }
 
 std::optional<int> memory_device(std::uintptr_t address) {
-    const cuda::PointerInfo info = cuda::pointer_info(reinterpret_cast<const void*>(address), 0);
+    const auto* pointer = reinterpret_cast<const void*>(address);
+    // Of what a driver does not know without a context, that of the first GPU is asked.
+    const int device = std::max(cuda::pointer_device(pointer), 0);
+    const cuda::PointerInfo info = cuda::pointer_info(pointer, device);
     if (!info.on_device) return std::nullopt;
     return info.device;
 }

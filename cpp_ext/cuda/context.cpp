@@ -162,4 +162,11 @@ PointerInfo pointer_info(const void* address, int device) {
     return info;
 }
 
+int pointer_device(const void* address) {
+    if (is_forked()) refuse_fork(0);
+    check_device(0);  // that there is one: it opens no context
+    int device = -1;
+    return ask(device, CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL, address) ? device : -1;
+}
+
 }  // namespace edgecount::cuda

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgecount._options import check_heads
 from edgecount.cli._eval.folds import mean_line, mean_of_folds, read_folds
 from edgecount.cli._eval.kernels import kernels_option
-from edgecount.cli._eval.open import open_measured
+from edgecount.cli._eval.open import OpenModel
 from edgecount.cli._eval.sets import count_images, read_sets, split_arguments
 from edgecount.cli._eval.summary import lines_of
 from edgecount.cli._eval.table import comparison
@@ -137,23 +136,26 @@ def evaluate(
         raise click.UsageError(f"--report: expected one MODEL, got {len(plan)}")
     if report:
         _check_report(report)
-    for model in list(plan)[1:]:  # the first is opened before anything is measured
-        _check_opens(model, ranked, **engine)
     measured = {model: _Measured() for model in plan}
     failures = _Failures()
     try:
-        for model, sets in plan.items():
-            _measure(
-                model,
-                sets,
-                measured[model],
-                failures,
-                ranked=ranked,
-                kernels=kernels,
-                report=report,
-                shown=not as_json,
-                **engine,
-            )
+        with ExitStack() as stack:
+            # Before anything is measured, which one that cannot be opened would end.
+            opened = {
+                model: stack.enter_context(closing(OpenModel(model, ranked, **engine)))
+                for model in plan
+            }
+            for model, sets in plan.items():
+                with closing(opened[model]) as counters:
+                    _measure(
+                        counters,
+                        sets,
+                        measured[model],
+                        failures,
+                        kernels=kernels,
+                        report=report,
+                        shown=not as_json,
+                    )
     finally:  # whatever ends it, such as a full disk: what was measured took its time
         if any(one.sets for one in measured.values()):
             click.echo(_text(measured, plan, folds, as_json=as_json, per_image=per_image))
@@ -200,32 +202,27 @@ class _Failures:
 
 
 def _measure(
-    model: str,
+    model: OpenModel,
     sets: Mapping[str, list[Sample]],
     into: _Measured,
     failures: _Failures,
     *,
-    ranked: bool,
     kernels: Kernels | None,
     report: Path | None,
     shown: bool,
-    **engine: Any,
 ) -> None:
     """Measure a model on its sets, and write the report if one is asked for."""
     from edgecount.train.evaluate.evaluation import evaluate_counter
 
-    with (
-        open_measured(model, **engine) as counter,
-        _candidates(counter if ranked else None, model, **engine) as candidates,
-        Progress(count_images(sets), "image", f"eval {model}", shown=shown) as progress,
-    ):
+    counter = model.counter
+    with Progress(count_images(sets), "image", f"eval {model.name}", shown=shown) as progress:
         interval = counter.manifest.postprocess.interval
         into.asked = interval.coverage if interval else None
         for name, samples in sets.items():
             into.sets[name] = evaluate_counter(
                 counter,
                 samples,
-                candidates=candidates,
+                candidates=model.candidates,
                 kernels=kernels,
                 progress=progress.step,
                 on_error=failures.leave_out,
@@ -315,24 +312,3 @@ def _write_report(
         samples=sets,
         title=f"{counter.manifest.name} on {', '.join(sets)}",
     )
-
-
-def _check_opens(model: str, ranked: bool, **engine: Any) -> None:
-    """Refuse a model that cannot be opened, before another is measured."""
-    with (
-        open_measured(model, **engine) as counter,
-        _candidates(counter if ranked else None, model, **engine),
-    ):
-        pass
-
-
-def _candidates(
-    of: EdgeCounter | None, model: str, **engine: Any
-) -> AbstractContextManager[EdgeCounter | None]:
-    """Open the model again with a threshold near 0, if the candidates of its counter are wanted."""
-    if of is None:
-        return nullcontext()
-    check_heads("--average-precision", of.manifest)
-    from edgecount.train.evaluate.candidates import LEAST_SCORE
-
-    return open_measured(model, **engine, threshold=LEAST_SCORE)

@@ -42,6 +42,18 @@ _PATIENCE = 5.0  # s that an answer waits for a proposal
 _LIMITS = {"body": 4 * 1024 * 1024, "writes": 1200}
 
 
+class ReplacedError(Exception):
+    """A picture's file is another one than that which its labels were made of.
+
+    Args:
+        picture: what the page is told of the new one, as `Desk.picture` returns it.
+    """
+
+    def __init__(self, picture: dict[str, Any]) -> None:
+        super().__init__("another picture has this file's name now")
+        self.picture = picture
+
+
 class Desk:
     """A folder's pictures with labels and proposals, in the words of the page.
 
@@ -118,11 +130,18 @@ class Desk:
 
         Raises:
             RefusedError: they make no sense.
+            ReplacedError: they are of another picture; nothing was changed.
             ConflictError, OutputError: see `LabelStore.put`.
         """
         unfit = unfit_name(name)
         if unfit:
             raise RefusedError(400, f"{name!r}: {unfit}")
+        seen = given if isinstance(given, dict) else {}
+        # A page that was left open saves at the same address when another folder is served there.
+        if seen.get("table", self._id) != self._id:
+            raise RefusedError(412, "this page is of another folder: open it anew")
+        if "file" in seen and seen["file"] != self.pictures.fingerprint(name):
+            raise ReplacedError(self.picture(name))
         try:
             # All that were told may stay: the page's undo brings a point back.
             known = self._outside.get(name, frozenset())
@@ -131,9 +150,6 @@ class Desk:
             if isinstance(error, SourceError):
                 raise
             raise RefusedError(400, str(error)) from None
-        # A page that was left open saves at the same address when another folder is served there.
-        if given.get("table", self._id) != self._id:
-            raise RefusedError(412, "this page is of another folder: open it anew")
         return _told(self.store.put(self.key(name), labels, str(given.get("revision"))))
 
     def propose(self, name: str) -> dict[str, Any]:
@@ -171,6 +187,7 @@ def build_app(desk: Desk, *, token: str, port: int) -> ASGIApp:
     """
     failures = {
         ConflictError: _conflict,
+        ReplacedError: _replaced,
         RefusedError: _refused,
         EdgeCountError: _refused,
         HTTPException: _http_error,
@@ -327,6 +344,11 @@ def _told(labels: Labels) -> dict[str, Any]:
 async def _conflict(_: Request, error: Exception) -> Response:
     current = error.current if isinstance(error, ConflictError) else Labels()
     return reply({"error": str(error), "current": _told(current)}, 409)
+
+
+async def _replaced(_: Request, error: Exception) -> Response:
+    picture = error.picture if isinstance(error, ReplacedError) else {}
+    return reply({"error": str(error), "picture": picture}, 409)
 
 
 async def _refused(_: Request, error: Exception) -> Response:

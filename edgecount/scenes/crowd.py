@@ -95,7 +95,8 @@ def head_guess(person: Person, stand: Stand) -> tuple[float, float, float]:
 
 def person_sprite(person: Person, camera: Camera, light: Light) -> Sprite:
     """Render a person at their place in the frame."""
-    yaw = person.pose.yaw - math.atan2(person.x, person.z)
+    # Seen along a line of sight that goes to the right, a body is turned to the right by as much.
+    yaw = person.pose.yaw + math.atan2(person.x, person.z)
     rng = np.random.default_rng(person.seed)
     stand = stand_at(camera, person.x, person.z)
     return render_person(person.look, replace(person.pose, yaw=yaw), stand, light, rng)

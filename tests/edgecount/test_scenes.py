@@ -14,6 +14,7 @@ from edgecount.errors import ConfigError
 from edgecount.scenes import Scene, render_clip, render_scene
 from edgecount.scenes.crowd import draw_people, person_sprite, stand_at
 from edgecount.scenes.light import LIGHTS
+from edgecount.scenes.person import render_person
 from edgecount.scenes.placement import PATTERNS
 from edgecount.scenes.stage import PLACES, Setting, set_stage
 from edgecount.scenes.visibility import VISIBLE_SHARE, is_inside, visible_shares
@@ -101,6 +102,22 @@ def test_heads_are_drawn_where_the_truth_says() -> None:
         assert sprite.head[int(y) - sprite.top, int(x) - sprite.left] > 0.5
         area = np.pi / 4 * sprite.head_size**2
         assert 0.4 * area < sprite.head.sum() < 2.2 * area
+
+
+@pytest.mark.parametrize("x", [-2.0, 0.0, 2.0], ids=["left", "middle", "right"])
+def test_who_walks_up_to_the_camera_is_seen_from_the_front(x: float) -> None:
+    stage = set_stage(np.random.default_rng(0), Setting(20, SMALL, "plaza", "day", "uniform"))
+    person = draw_people(np.random.default_rng(1), stage.camera, 20, "uniform")[0]
+    # As in a clip: with a yaw y a step goes sin(y) to the right and cos(y) towards the camera.
+    towards = dataclasses.replace(person.pose, yaw=math.atan2(-x, 4.0))
+    walker = dataclasses.replace(person, pose=towards, x=x, z=4.0)
+    seen = person_sprite(walker, stage.camera, stage.light)
+    front = dataclasses.replace(person.pose, yaw=0.0)
+    folds = np.random.default_rng(person.seed)
+    stand = stand_at(stage.camera, x, 4.0)
+    expected = render_person(person.look, front, stand, stage.light, folds)
+    np.testing.assert_array_equal(seen.colour, expected.colour)
+    assert seen.head_box == expected.head_box
 
 
 def test_who_stands_behind_another_does_not_count() -> None:

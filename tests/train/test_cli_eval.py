@@ -17,6 +17,7 @@ pytest.importorskip("yaml")
 
 from click.testing import CliRunner
 
+from edgecount import EdgeCounter
 from edgecount.cli import cli
 from edgecount.cli._eval.table import comparison
 from edgecount.manifest import IntervalSpec
@@ -225,6 +226,25 @@ def test_several_models_and_a_run_make_a_table(settings, tmp_path):
     other = run("eval", made, "--split", "mine")
     assert other.exit_code == 2
     assert "--split: the run holds out part_X, got mine" in other.stderr
+
+
+def test_each_model_is_opened_once_and_before_anything_is_measured(scenes, monkeypatch):
+    opened = []
+    open_counter, count = EdgeCounter.__init__, EdgeCounter.count_each
+
+    def opens(self, model, **options):
+        opened.append(model)
+        open_counter(self, model, **options)
+
+    def counts(self, *given, **options):
+        opened.append("counts")
+        return count(self, *given, **options)
+
+    monkeypatch.setattr(EdgeCounter, "__init__", opens)
+    monkeypatch.setattr(EdgeCounter, "count_each", counts)
+    result = run("eval", "edgecount-n", "edgecount-s", scenes, "--reader", "csv")
+    assert result.exit_code == 0, result.output
+    assert opened == ["edgecount-n", "edgecount-s", "counts", "counts"]
 
 
 def test_runs_of_all_folds_give_the_mean_of_their_errors(settings, tmp_path):

@@ -12,8 +12,10 @@ import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from edgecount.errors import ConfigError
+from edgecount.train.adapt.copies import originals
 from edgecount.train.adapt.moments import Moment, moment_of
 from edgecount.train.data.sample import Sample
 
@@ -23,6 +25,9 @@ _UNEVEN = 1.5  # times its share of the images that the largest fold of whole cl
 # to be enough to tell how good the model gets.
 _LARGEST = 2 / 3
 _DIGITS = re.compile(r"(\d+)")
+
+_Name = list[tuple[int, str]]
+_Key = tuple[bool, str, float, _Name]
 
 
 @dataclass(frozen=True)
@@ -50,24 +55,29 @@ def clips(samples: Sequence[Sample]) -> list[list[int]]:
     """Group images that belong together; neighbours in order.
 
     Names with a time are grouped by it, whatever their folders: each picture of a clip follows the
-    one before within minutes. Others are by folder and by name but for its last number.
+    one before within minutes. Others are by folder and by name but for its last number. Copies go
+    with their originals.
 
     Returns:
         Numbers of the samples, clip by clip, sorted by times, or by the numbers in their names.
     """
-    moments = _moments(samples)
-    order = sorted(range(len(samples)), key=lambda index: _key(samples[index], moments[index]))
+    moments, firsts = _moments(samples), originals([sample.path for sample in samples])
+
+    def key(index: int) -> tuple[_Key, _Name]:
+        return _key(firsts[index], moments[index]), _numbered(samples[index].path.stem)
+
+    order = sorted(range(len(samples)), key=key)
     found: list[list[int]] = []
     named: dict[tuple[str, str], list[int]] = {}
     last: Moment | None = None
     for index in order:
-        moment, path = moments[index], samples[index].path
+        moment, first = moments[index], firsts[index]
         if moment is not None:
             if last is None or not moment.close_to(last):
                 found.append([])
             found[-1].append(index)
         else:
-            name = str(path.parent), path.stem.rstrip("0123456789")
+            name = str(first.parent), first.name.rstrip("0123456789")
             if name not in named:
                 found.append(named.setdefault(name, []))
             named[name].append(index)
@@ -76,16 +86,19 @@ def clips(samples: Sequence[Sample]) -> list[list[int]]:
 
 
 def _moments(samples: Sequence[Sample]) -> list[Moment | None]:
-    return [moment_of(sample.path.stem) for sample in samples]
+    return [moment_of(first.name) for first in originals([sample.path for sample in samples])]
 
 
-def _key(sample: Sample, moment: Moment | None) -> tuple[bool, str, float, list[tuple[int, str]]]:
+def _key(first: Path, moment: Moment | None) -> _Key:
     """Sort by times, and names with 2 before 10."""
-    parts = _DIGITS.split(sample.path.stem)
-    name = [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
     if moment is None:
-        return False, str(sample.path.parent), 0.0, name
-    return True, moment.camera, moment.second, name
+        return False, str(first.parent), 0.0, _numbered(first.name)
+    return True, moment.camera, moment.second, _numbered(first.name)
+
+
+def _numbered(stem: str) -> _Name:
+    parts = _DIGITS.split(stem)
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
 
 
 def parts(samples: Sequence[Sample], number: int) -> list[list[int]]:

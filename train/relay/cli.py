@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -145,14 +146,17 @@ def validate(
 
     if out:
         check_writable(out)
-    for model in models:  # one that cannot be opened would lose what was measured before it
-        open_counter(model, threads).close()
-    sets = load_held_out(load_config(find_config(Path(config))), Path())
     reports = {}
-    for model in models:
-        click.echo(f"measuring {model}", err=True)
-        with open_counter(model, threads) as counter:
-            reports[model] = measure(counter, sets, distorted=distorted)
+    with ExitStack() as stack:
+        # Before anything is measured, which one that cannot be opened would end.
+        opened = {
+            name: stack.enter_context(open_counter(name, threads)) for name in dict.fromkeys(models)
+        }
+        sets = load_held_out(load_config(find_config(Path(config))), Path())
+        for model, counter in opened.items():
+            click.echo(f"measuring {model}", err=True)
+            with counter:
+                reports[model] = measure(counter, sets, distorted=distorted)
     click.echo(tables(reports))
     if out:
         write_whole(out, (json.dumps(reports, indent=1) + "\n").encode())

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgecount._options import check_heads
 from edgecount.cli._shell.extras import needs_train
 from edgecount.cli._types.options import side_limit
 
@@ -12,6 +14,41 @@ if TYPE_CHECKING:
     from edgecount import EdgeCounter
 
 _CHECKPOINT = ".pt"
+
+
+class OpenModel:
+    """A model that is measured, until it is closed.
+
+    Args:
+        model: what MODEL names.
+        ranked: whether candidates are wanted.
+        engine: options of `open_measured`.
+
+    Attributes:
+        name: what MODEL names.
+        counter: counts by the model's own threshold.
+        candidates: counts by a threshold near 0; None: not wanted.
+
+    Raises:
+        ConfigError, ModelError, BackendError, MissingExtraError: see `open_measured`.
+    """
+
+    def __init__(self, model: str, ranked: bool, **engine: Any) -> None:
+        self.name = model
+        self.candidates: EdgeCounter | None = None
+        with ExitStack() as stack:
+            self.counter = stack.enter_context(open_measured(model, **engine))
+            if ranked:
+                check_heads("--average-precision", self.counter.manifest)
+                from edgecount.train.evaluate.candidates import LEAST_SCORE
+
+                again = open_measured(model, **engine, threshold=LEAST_SCORE)
+                self.candidates = stack.enter_context(again)
+            self._opened = stack.pop_all()
+
+    def close(self) -> None:
+        """Close both; once they are closed it does nothing."""
+        self._opened.close()
 
 
 def open_measured(

@@ -44,12 +44,20 @@ async function open(name) {
   }
   const known = works.get(name);
   const isStale = known && known.isSaved && known.revision !== answer.revision;
-  if (!known || isStale || known.width !== answer.width || known.height !== answer.height) works.set(name, new Work(answer, leftovers, changed));
+  const isOther = known && known.now !== answer.file;
+  if (!known || isStale || (isOther && known.isSaved && known.state === "new")) works.set(name, new Work(answer, leftovers, changed));
+  else if (isOther) known.replace(answer);
   work = works.get(name);
   show();
   message("");
-  board.show({ name, width: work.width, height: work.height, tile: about.tile }).catch(() => message("The picture could not be fetched; choose it again."));
+  showPicture();
   if (work.state === "new") propose(work);
+}
+
+/** Show the picture itself: another one, or another file of its name. */
+function showPicture() {
+  const { name, width, height, now } = work;
+  board.show({ name, width, height, file: now, tile: about.tile }).catch(() => message("The picture could not be fetched; choose it again."));
 }
 
 /** Ask for what the model finds, until it is there or another picture is looked at. */
@@ -114,13 +122,14 @@ function showButtons() {
 function showBars() {
   const bars = [];
   if (work?.conflict) {
-    const settle = (mine) => () => work.settle(mine);
-    bars.push(h("div.bar.bad", {}, h("span", {}, "This picture was changed in another window. Nothing was overwritten: which version shall stay?"), h("button", { type: "button", onclick: settle(false) }, "The other one"), h("button", { type: "button", onclick: settle(true) }, "Mine")));
+    const settle = (mine) => () => work.settle(mine) === "new" && propose(work);
+    const { text, theirs, mine } = work.question;
+    bars.push(h("div.bar.bad", {}, h("span", {}, `This picture ${text}`), h("button", { type: "button", onclick: settle(false) }, theirs), h("button", { type: "button", onclick: settle(true) }, mine)));
   } else if (work?.problem) {
     bars.push(h("div.bar.bad", {}, h("span", {}, `Not saved: ${work.problem}. Your points stay in this page; it tries again by itself.`), h("button", { type: "button", onclick: () => work.save() }, "Try now")));
   }
   const other = [...works.values()].find((one) => one.conflict && one !== work);
-  if (other) bars.push(h("div.bar.bad", {}, h("span", {}, `${other.name} was changed in another window. Nothing was overwritten: which version shall stay?`), h("button", { type: "button", onclick: () => open(other.name) }, "Show it")));
+  if (other) bars.push(h("div.bar.bad", {}, h("span", {}, `${other.name} ${other.question.text}`), h("button", { type: "button", onclick: () => open(other.name) }, "Show it")));
   const outside = work?.outside() ?? [];
   if (outside.length) bars.push(outsideBar(outside));
   if (work?.warning && !work.isProposing) bars.push(h("div.bar", {}, h("span", {}, work.warning)));
@@ -153,7 +162,10 @@ function showSaved() {
 
 function changed(one) {
   list.update(one.name, one.state, one.points.length);
-  if (one === work) return show();
+  if (one === work) {
+    if (board.picture.file !== one.now) showPicture();
+    return show();
+  }
   showBars();
   return showSaved();
 }

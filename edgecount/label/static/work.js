@@ -24,7 +24,7 @@ export class Work {
   constructor(info, store, onChange) {
     const { name, width, height, file, warning, state, points, revision } = info;
     Object.assign(this, { name, width, height, file, warning, state, points, revision, store, onChange });
-    Object.assign(this, { past: [], future: [], heads: null, failure: "", problem: "", conflict: null, isRestored: false });
+    Object.assign(this, { past: [], future: [], heads: null, failure: "", problem: "", conflict: null, isRestored: false, now: file });
     this.version = this.savedVersion = 0;
     this.restore();
   }
@@ -109,15 +109,16 @@ export class Work {
     if (this.isSaving || this.conflict) return;
     this.isSaving = true;
     while (!this.isSaved && !this.conflict) {
-      const { version, state, points, revision } = this;
-      const { status, answer } = await call("PUT", "/api/picture", { name: this.name }, { state, points, revision, table: this.store.id });
+      const { version, state, points, revision, file } = this;
+      const { status, answer } = await call("PUT", "/api/picture", { name: this.name }, { state, points, revision, file, table: this.store.id });
       if (status === 200) {
         Object.assign(this, { revision: answer.revision, savedVersion: version, problem: "" });
         this.store.drop(this);
       } else {
         this.problem = answer.error;
         this.store.keep(this);
-        if (status === 409) this.conflict = answer.current;
+        if (answer.picture) this.replace(answer.picture);
+        else if (status === 409) this.conflict = answer.current;
         else {
           this.timer = setTimeout(() => this.save(), AGAIN);
           break;
@@ -128,13 +129,26 @@ export class Work {
     this.onChange(this);
   }
 
-  /** Settle a conflict: theirs, or mine over theirs. Either can be undone. */
+  /** Take note of another picture that has this one's name now; until it is settled what is marked is the old one's. */
+  replace({ width, height, warning, file, revision }) {
+    Object.assign(this, { width, height, warning, now: file, heads: null, failure: "" });
+    this.conflict = { points: [], state: "new", revision, isReplaced: true };
+  }
+
+  /** Return what is asked about a conflict: the text after the picture's name, and both answers. */
+  get question() {
+    if (this.conflict.isReplaced) return { text: "was replaced by another one. Nothing was overwritten: shall the new one have the marks of the old one?", theirs: "Mark it anew", mine: "Keep the marks" };
+    return { text: "was changed in another window. Nothing was overwritten: which version shall stay?", theirs: "The other one", mine: "Mine" };
+  }
+
+  /** Settle a conflict: theirs (of another picture: none), or mine over theirs. Either can be undone; returns the state. */
   settle(mine) {
     const { points, state, revision } = this.conflict;
     const own = { points: this.points, state: this.state };
-    Object.assign(this, { conflict: null, problem: "", revision });
+    Object.assign(this, { conflict: null, problem: "", revision, file: this.now });
     if (!mine) this.go({ points, state });
     else this.take(own);
+    return this.state;
   }
 
   /** Take up what an earlier page could not save of this picture; that of another one of its name is of no use. */

@@ -71,6 +71,14 @@ EMULATE_DRIVER CUresult cuGetErrorName(CUresult error, const char** name) {
 EMULATE_DRIVER CUresult cuDevicePrimaryCtxRetain(CUcontext* context, CUdevice device) {
     if (!emulate::is_gpu(device)) return CUDA_ERROR_INVALID_DEVICE;
     *context = &emulate::gpu(device).primary;
+    (*context)->active = true;
+    return CUDA_SUCCESS;
+}
+
+EMULATE_DRIVER CUresult cuDevicePrimaryCtxGetState(CUdevice device, unsigned* flags, int* active) {
+    if (!emulate::is_gpu(device)) return CUDA_ERROR_INVALID_DEVICE;
+    *flags = 0;
+    *active = emulate::gpu(device).primary.active;
     return CUDA_SUCCESS;
 }
 

@@ -52,6 +52,7 @@ struct Capture {
 struct CUctx_st {
     bool primary = false;
     int gpu = 0;
+    bool active = false;  // a primary one that was retained
 };
 
 struct CUstream_st {

@@ -161,6 +161,33 @@ def test_what_was_left_is_not_of_a_folder_of_the_same_name(driver, page, tmp_pat
     assert found["monday"][1] == ["a.png"]
 
 
+@pytest.mark.parametrize("keeps", [False, True])
+def test_a_file_that_is_replaced_while_it_is_open_is_asked_about(page, folder, keeps):
+    page.open()
+    page.mouse(page.at(30, 20, SIZE))
+    page.is_saved()
+    before = page.server.store.get("a.jpg")
+    cv2.imwrite(str(folder / "a.jpg"), np.zeros((48, 96, 3), np.uint8))
+    page.mouse(page.at(60, 20, SIZE))
+    page.until(lambda: "was replaced by another one" in page.text("#bars"))
+    page.shows("a.jpg", "2 marked")
+    assert page.server.store.get("a.jpg") == before
+    page.press("n")
+    page.shows("b.png", "0")
+    page.until(lambda: "a.jpg was replaced by another one" in page.text("#bars"))
+    page.press("p")
+    page.shows("a.jpg", "2 marked")  # which are still there
+    page.click(f"#bars button:nth-of-type({1 + keeps})")
+    page.shows("a.jpg", "2 marked" if keeps else "0 marked")
+    page.is_saved()
+    after = page.server.store.get("a.jpg")
+    assert len(after.points) == 2 * keeps
+    assert after.size == (96, 48) or not keeps
+    page.press(Keys.CONTROL, "z")
+    page.shows("a.jpg", "1 marked" if keeps else "2 marked")  # the old marks come back
+    page.is_saved()
+
+
 def test_a_page_that_was_left_open_saves_nothing_in_another_folder(page):
     page.open()
     page.script("document.querySelector('#board').focus()")

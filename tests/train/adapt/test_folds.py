@@ -10,7 +10,14 @@ import pytest
 pytest.importorskip("cv2")
 
 from edgecount.errors import ConfigError
-from edgecount.train.adapt.folds import clips, close_to_training, cross_folds, parts, single_fold
+from edgecount.train.adapt.folds import (
+    Fold,
+    clips,
+    close_to_training,
+    cross_folds,
+    parts,
+    single_fold,
+)
 from edgecount.train.adapt.moments import moment_of
 from edgecount.train.data.sample import Sample
 
@@ -143,6 +150,18 @@ def test_pictures_of_a_single_moment_are_left_out_in_runs_and_told(number):
     # Nearly all are of one moment: without it there would be too little to train on.
     most = kept(*(2.2 * step for step in range(number)), 86_400)
     assert close_to_training(most, cross_folds(most).folds) == number
+
+
+def test_copies_are_left_out_with_their_originals():
+    first = "a/door-20240501-120003-417"
+    hour_later = "a/door-20240501-130003-417"
+    names = [f"{first}.jpg", f"{first}_2.jpg", "b/door-20240501-120003-417_3.jpg"]
+    samples = named(*names, f"{first}_2_2.png", f"{hour_later} (2).jpg", f"{hour_later}.jpg")
+    assert clips(samples) == [[0, 1, 3, 2], [5, 4]]
+    assert close_to_training(samples, [Fold((0,), (1, 2, 3, 4))]) == 3
+    # Names without a time are copies of those in their own folder.
+    samples = named("a/x.jpg", "a/x_2.jpg", "b/x_2.jpg", "a/IMG_1.jpg", "a/IMG_1_2.jpg")
+    assert clips(samples) == [[3, 4], [0, 1], [2]]
 
 
 def test_frames_of_a_video_with_a_time_are_a_clip_of_their_own():

@@ -25,6 +25,7 @@ from edgecount.train.relay.cli import relay  # noqa: E402
 from edgecount.train.relay.deadline import Deadline  # noqa: E402
 from edgecount.train.relay.run import go_on, only_one  # noqa: E402
 from edgecount.train.relay.stages import find_stages, standing_of  # noqa: E402
+from edgecount.train.relay.validation import open_counter  # noqa: E402
 
 RECIPE = "tiny-relay"
 PROGRAM = Path(__file__).resolve().parents[3] / "scripts" / "relay.py"
@@ -232,6 +233,20 @@ def test_what_is_wrong_is_said_before_anything_is_measured(configs, tmp_path, mo
     assert result.exit_code == 1
     assert "measuring" not in result.stderr
     assert re.search(message, str(result.exception))
+
+
+def test_each_model_is_opened_once(configs, monkeypatch):
+    opened = []
+
+    def opens(model, threads):
+        opened.append(model)
+        return open_counter(model, threads)
+
+    monkeypatch.setattr("edgecount.train.relay.validation.open_counter", opens)
+    words = ["--config", configs / f"{RECIPE}-1.yaml", "--distorted", 0]
+    result = run("validate", "edgecount-n", "edgecount-s", *words)
+    assert result.exit_code == 0, result.output
+    assert opened == ["edgecount-n", "edgecount-s"]
 
 
 def test_models_are_validated_side_by_side(configs, tmp_path):

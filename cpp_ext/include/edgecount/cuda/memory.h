@@ -73,4 +73,7 @@ struct PointerInfo {
 /// `device` is any that is there.
 PointerInfo pointer_info(const void* address, int device);
 
+/// The device of an address of CUDA's, -1 of any other; it opens no context, which takes memory.
+int pointer_device(const void* address);
+
 }  // namespace edgecount::cuda
