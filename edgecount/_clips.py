@@ -18,6 +18,7 @@ _FALLBACK_FPS = 10.0  # for streams that do not say
 _LOWEST = Fraction(1, 3600)  # frames per second
 # s, of frames with times of their own: all usual rates are multiples of it, television's too.
 _TICK = Fraction(1, 60_000)
+_LONGEST = 3600.0  # s, that a frame is shown: MP4 holds pauses of 2^31 ticks at most
 _MOST_TICKS = 65535  # units of time per second, in MPEG-4
 # H.264 plays in browsers; MPEG-4 is for a build of FFmpeg without x264.
 _ENCODERS = {
@@ -52,10 +53,11 @@ class ClipWriter:
 
         self._av = av
         self._path = path
-        self._first: float | None = None  # s, time of the first frame that has one
+        self._start: float | None = None  # s, time that is shown at the clip's begin
+        self._newest = 0.0  # s, time of the newest frame
         self._pts = -1
         self._reformatter = av.video.reformatter.VideoReformatter()
-        rate = clip_rate(fps)
+        self._rate = rate = clip_rate(fps)
         with ExitStack() as stack:
             temporary = stack.enter_context(replacing(path))
             # A file of Python's: what the disk refuses is an error of the write that met it.
@@ -67,6 +69,8 @@ class ClipWriter:
             stream.pix_fmt = "yuv420p"
             context = stream.codec_context
             context.time_base = _TICK if timed else 1 / rate
+            if timed:  # else decoding times, by which a clip ends, lag behind uneven times
+                context.max_b_frames = 0
             context.colorspace = context.color_primaries = context.color_trc = _BT709
             context.color_range = av.video.reformatter.ColorRange.MPEG
             self._container, self._stream = container, stream
@@ -78,7 +82,8 @@ class ClipWriter:
         Args:
             picture: uint8 (H, W, 3), BGR.
             time: when it was taken, in seconds, if pictures have times: it is shown as long after
-                the first one. None: by its place in the clip.
+                the first one; an hour at most after the last one, and where times begin anew in
+                the pace of the clip. None: by its place in the clip.
 
         Raises:
             OutputError: it cannot be written; the file is deleted.
@@ -91,10 +96,19 @@ class ClipWriter:
         )
         self._pts += 1
         if time is not None:
-            self._first = time if self._first is None else self._first
-            self._pts = max(self._pts, round((time - self._first) / float(_TICK)))
+            self._pts = max(self._pts, round(self._shown(time) / _TICK))
         frame.pts, frame.time_base = self._pts, self._stream.codec_context.time_base
         self._encode(frame)
+
+    def _shown(self, time: float) -> float:
+        """Return the place in the clip of a picture's time, in seconds."""
+        if self._start is None:
+            self._start, self._newest = time, time
+        step = time - self._newest
+        if not 0 <= step <= _LONGEST:
+            self._start += step - (_LONGEST if step > 0 else 1 / float(self._rate))
+        self._newest = time
+        return time - self._start
 
     def close(self) -> None:
         """Write what is left and give the file its name.

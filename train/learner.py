@@ -167,10 +167,15 @@ def load_matching(network: nn.Module, path: Path, left_out: Collection[str] = ()
     own = {k: v for k, v in network.state_dict().items() if not k.startswith(prefixes)}
     given = load_checkpoint(path)["ema"]
     fitting = {k: v for k, v in given.items() if k in own and own[k].shape == v.shape}
+    if _has_norms(given) != _has_norms(names):
+        raise ConfigError(
+            f"initial_weights: {path} has {'' if _has_norms(given) else 'no '}batch norms, and the "
+            "network of the config is the other way round: set model.folded as it was trained"
+        )
     # Counters of batch norms and single scales fit any network: the share of the numbers tells.
     numbers = sum(value.numel() for value in own.values())
     taken = sum(value.numel() for value in fitting.values())
-    if taken < _LEAST_SHARE * numbers:
+    if not fitting or taken < _LEAST_SHARE * numbers:
         raise ConfigError(
             f"initial_weights: {taken:,} of the network's {numbers:,} weights are in {path}: "
             "expected a checkpoint of the same network. From one with other widths start by "
@@ -184,6 +189,10 @@ def load_matching(network: nn.Module, path: Path, left_out: Collection[str] = ()
             path,
         )
     network.load_state_dict(fitting, strict=False)
+
+
+def _has_norms(weights: Collection[str]) -> bool:
+    return any(name.endswith("running_mean") for name in weights)
 
 
 def _freeze(network: Network, prefixes: tuple[str, ...]) -> None:

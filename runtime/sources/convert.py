@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from fractions import Fraction
 
     from numpy.typing import NDArray
+
+_PQ = 16  # AVCOL_TRC_SMPTE2084
+_WHITE = 203.0  # cd/m2
+_KNEE = 0.8  # of white
 
 
 def deinterlaced(
@@ -78,7 +83,7 @@ class ToPicture:
     """A converter of frames to BGR pictures, as they are to be shown.
 
     The matrix and range are those that a frame is tagged with; without a tag BT.601 and limited
-    range, as FFmpeg and OpenCV have it.
+    range, as FFmpeg and OpenCV have it. The brightness of HDR by PQ is mapped to that of SDR.
     """
 
     def __init__(self) -> None:
@@ -94,19 +99,39 @@ class ToPicture:
             frame: an `av.VideoFrame`.
             ratio: width of its pixels over their height.
         """
-        width, height = square_size(frame.width, frame.height, ratio)
-        converted: Any = self._reformatter.reformat(
-            frame, width, height, "bgr24", interpolation="BICUBIC"
-        )
+        if ratio == SQUARE:
+            converted: Any = self._reformatter.reformat(frame, format="bgr24")
+        else:
+            width, height = square_size(frame.width, frame.height, ratio)
+            converted = self._reformatter.reformat(
+                frame, width, height, "bgr24", interpolation="BICUBIC"
+            )
         picture: NDArray[np.uint8] = converted.to_ndarray()
         if converted is frame:  # BGR as it came, in memory which the decoder may look at again
             picture = picture.copy()
+        if frame.color_trc == _PQ:
+            picture = np.asarray(load_cv2().LUT(picture, _pq_to_sdr()), np.uint8)
         # Not for every frame: who looks at its side data keeps its memory from being used again
         # until Python collects garbage, which takes longer than all the rest.
         if frame.rotation != self._rotation:
             self._rotation = frame.rotation
             self._matrix = _display_matrix(frame)
         return picture if self._matrix is None else _upright(picture, self._matrix)
+
+
+@functools.cache
+def _pq_to_sdr() -> NDArray[np.uint8]:
+    """Return the SDR level of each level by PQ.
+
+    White is 203 cd/m2 (ITU-R BT.2408), and what is brighter is compressed into the last fifth.
+    Source of the curves: SMPTE ST 2084 and ITU-R BT.709.
+    """
+    levels = np.linspace(0.0, 1.0, 256) ** (4096 / (2523 * 128))
+    rise, fall = levels - 3424 / 4096, 2413 / 128 - 2392 / 128 * levels
+    light = 10_000 / _WHITE * (np.maximum(rise, 0.0) / fall) ** (16_384 / 2610)
+    light = np.where(light < _KNEE, light, 1 - (1 - _KNEE) * np.exp((_KNEE - light) / (1 - _KNEE)))
+    signal = np.where(light < 0.018, 4.5 * light, 1.099 * light**0.45 - 0.099)
+    return np.rint(255 * signal).astype(np.uint8)
 
 
 def _display_matrix(frame: Any) -> tuple[int, ...] | None:

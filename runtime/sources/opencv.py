@@ -84,6 +84,8 @@ class OpenCVClip:
         ratio = pixel_ratio(self._property("SAR_NUM"), self._property("SAR_DEN"))
         if ratio == SQUARE:
             return picture
+        if self._property("ORIENTATION_META") % 180:  # OpenCV has turned it
+            ratio = 1 / ratio
         cv2 = load_cv2()
         size = square_size(picture.shape[1], picture.shape[0], ratio)
         return cv2.resize(picture, size, interpolation=cv2.INTER_CUBIC)

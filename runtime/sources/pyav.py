@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import av
 
-from edgecount.runtime.sources.aspect import SQUARE, pixel_ratio
+from edgecount.runtime.sources.aspect import SQUARE, pixel_ratio, square_size
 from edgecount.runtime.sources.containers import accelerated, open_container, reason_of
 from edgecount.runtime.sources.convert import ToPicture, deinterlaced
 from edgecount.runtime.sources.extent import cut_off
@@ -53,6 +53,7 @@ _PAIRED = ("h264", "hevc")  # a frame for every packet, unless they are interlac
 _TIMED = ("matroska", "flv", "asf", "ogg", "mxf")
 # At the end: containers round, some count hidden frames, and last frames may have no duration.
 _TOLERATED_SECONDS = 0.4
+_JITTER = 0.5  # s, by which the times of one recording may go back
 _TOLERATED_SHARE = 0.01
 # FFmpeg shows texts by their suffix, such as what a server has at /readme.txt, as a terminal would.
 _TEXT = ("ansi", "bintext", "xbin", "idf")
@@ -121,7 +122,7 @@ class PyAVClip:
             raise NoDecoderError(f"{self._name}: FFmpeg has no decoder for its video here")
         if self._codec.name in _TEXT:
             raise PermanentError(f"{self._name} cannot be opened as a video: it is a text")
-        self._refuse_size(self._codec)
+        self._refuse_size(self._codec.width, self._codec.height)
         # FFmpeg's guess, which takes the codec's own where the container has none.
         ratio = self._stream.sample_aspect_ratio
         self._ratio, self._size = SQUARE, (0, 0)
@@ -164,6 +165,7 @@ class PyAVClip:
         self._read = 0  # number of packets of the video
         self._ends = 0.0  # end of all streams so far, in seconds
         self._last = 0.0  # time of the last frame that was handed on
+        self._joined = 0.0  # s, by which times of the recording are later than its own
 
     @property
     def length(self) -> int | None:
@@ -224,7 +226,7 @@ class PyAVClip:
 
         def numbered() -> Iterator[Any]:
             for frame, number in self._filter.whole(self._decoded()):
-                self._refuse_size(frame)
+                self._refuse_size(frame.width, frame.height)
                 numbers.append(number)
                 yield frame
 
@@ -241,18 +243,31 @@ class PyAVClip:
                 seconds = float(self._shown)
                 self._start = seconds if self._start is None else self._start
                 seconds = max(0.0, seconds - self._start)
-            self._last = seconds
+            self._last = seconds = self._forward(seconds) if self.is_finite else seconds
             yield to_picture(frame, self._ratio_of(frame)), number, seconds
 
+    def _forward(self, seconds: float) -> float:
+        """Return the time of a frame of a file, which goes on where a recording begins anew."""
+        back = self._last - (seconds + self._joined)
+        if back > _JITTER:
+            self._joined += back + (1.0 / self.fps if self.fps else 0.0)
+        return max(self._last, seconds + self._joined)
+
     def _ratio_of(self, frame: Any) -> Fraction:
-        """Return the width of a frame's pixels over their height."""
+        """Return the width of a frame's pixels over their height.
+
+        Raises:
+            SizeError: with square pixels the frame is larger than allowed.
+        """
         size = frame.width, frame.height
-        # PyAV does not give a frame's own, and the decoder's may be that of frames to come: it is
-        # asked where the size is new.
-        if size != self._size:
+        # PyAV does not give a frame's own, and the decoder's may be that of frames to come. So it
+        # is asked where a new one can begin: at most the frames after a key frame that comes just
+        # before a change are early.
+        if frame.key_frame or size != self._size:
             self._size = size
             ratio = self._ratio_of_container or self._codec.sample_aspect_ratio or SQUARE
             self._ratio = pixel_ratio(ratio.numerator, ratio.denominator)
+            self._refuse_size(*square_size(*size, self._ratio))
         return self._ratio
 
     def fault(self) -> str:
@@ -279,10 +294,10 @@ class PyAVClip:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _refuse_size(self, frame: Any) -> None:
-        if frame.width * frame.height > self._max_pixels:
+    def _refuse_size(self, width: int, height: int) -> None:
+        if width * height > self._max_pixels:
             raise SizeError(
-                f"{self._name} has frames of {frame.width} x {frame.height} pixels, expected at "
+                f"{self._name} has frames of {width} x {height} pixels, expected at "
                 f"most {self._max_pixels:,}: shrink it, or set `max_pixels` higher"
             )
 

@@ -106,14 +106,29 @@ def times_in(path: Path) -> list[float]:
         return [float(frame.pts * frame.time_base) for frame in clip.decode(video=0)]
 
 
-def test_times_in_a_clip_never_go_back(tmp_path):
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ((5.0, 5.25, 5.25, 9.0), (0, 0.25, 0.25 + 1 / 60_000, 4.0)),
+        ((5.0, 5.25, 1.0, 1.5), (0, 0.25, 0.35, 0.85)),  # begun anew: in the pace of the clip
+        ((0.0, 0.5, 40_000.0, 40_000.5), (0, 0.5, 3600.5, 3601.0)),  # at most an hour
+    ],
+)
+def test_times_in_a_clip(tmp_path, given, shown):
     writer = ClipWriter(tmp_path / "c.mp4", (320, 240), None, timed=True)
-    for second in (5.0, 5.25, 5.25, 9.0):
+    for second in given:
         writer.write(picture(), second)
     writer.close()
-    assert times_in(tmp_path / "c.mp4") == pytest.approx(
-        [0, 0.25, 0.25 + 1 / 60_000, 4.0], abs=1e-6
-    )
+    assert times_in(tmp_path / "c.mp4") == pytest.approx(shown, abs=1e-5)
+
+
+def test_a_clip_lasts_as_long_as_its_last_picture(tmp_path):
+    writer = ClipWriter(tmp_path / "c.mp4", (320, 240), 25.0, timed=True)
+    for second in (*(index / 25 for index in range(50)), 4.0, 7.0, 10.0):
+        writer.write(picture(), second)
+    writer.close()
+    with av.open(str(tmp_path / "c.mp4")) as clip:
+        assert clip.duration >= 10e6
 
 
 def test_cameras_one_after_the_other_need_an_end(run):

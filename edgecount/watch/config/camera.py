@@ -265,6 +265,7 @@ class CameraConfig:
 
         return LiveOptions(
             newest=not self.every_frame,
+            finite=False,
             open_timeout=self.open_timeout,
             first_timeout=self.first_timeout,
             stall_timeout=self.stall_timeout,

@@ -14,7 +14,9 @@ from edgecount.watch.readings import LineReading, Reading
 
 _HOLD, _LONGEST = 10.0, 300.0  # s for which a count is believed if no other one follows
 _INTERVALS = 4  # between readings, which tell how far apart they are
-_RECENT = 120.0  # s ago that a line's counts may have started for all of them to be counted
+# s ago that a line's counts may have started for all of them to be counted: of a line that is not
+# known yet, and of one that is, for cameras with few pictures.
+_RECENT, _RESET = 120.0, 3600.0
 _MOST = 4096  # stretches of a minute that are kept apart: more than 60 readings a second
 _SHORTEST = 0.001  # s, so that every reading has a weight
 
@@ -187,11 +189,12 @@ class Tally:
     def _cross(self, what: str, line: LineReading, time: float) -> None:
         """Add those who crossed a line since it was looked at."""
         before = self._crossed.get(what)
-        if before is None and time - line.since > _RECENT:
-            before = Crossed(line.since, line.into, line.out)
         # A start that is earlier than the noted one is the same, by a clock that was set.
         if before is None or line.since > before.since:
-            before = Crossed(line.since, 0.0, 0.0)
+            # Who crossed long ago belongs to no minute, as where an older copy was put back.
+            most = _RECENT if before is None else _RESET
+            is_recent = time - line.since <= most
+            before = Crossed(line.since, *((0.0, 0.0) if is_recent else (line.into, line.out)))
         one = self._line[what]
         one.readings += 1
         one.into += max(line.into - before.into, 0.0)

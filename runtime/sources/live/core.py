@@ -69,6 +69,7 @@ class Core:
         self._damaged_told = False
         self._last: BaseException | None = None  # what `take` raises when nothing is left
         self._is_closed = False
+        self._was_live = False  # whether an attempt gave pictures, and had no end
         self._attempt: Attempt | None = None
         self._left: list[Attempt] = []  # attempts whose threads may still be there
         self._backoff = Backoff(*options.backoff)
@@ -280,6 +281,7 @@ class Core:
 
     def _note_uptime(self, attempt: Attempt) -> None:
         """Begin anew, with delays and messages, when a camera had been well for a while."""
+        self._was_live = self._was_live or attempt.first is not None
         if attempt.first is not None and self._well - attempt.first >= _WELL:
             self._backoff.reset()
             self._told.clear()
@@ -288,9 +290,25 @@ class Core:
     def _start_attempt(self) -> Attempt:
         self._state = SourceState.CONNECTING
         name = f"edgecount-camera {self._name}"
-        self._attempt = Attempt(self._open_clip, self._hand, self._changed, name)
+        self._attempt = Attempt(self._open, self._hand, self._changed, name)
         self._left.append(self._attempt)
         return self._attempt
+
+    def _open(self) -> Any:
+        """Open the camera; called by the thread of an attempt.
+
+        Raises:
+            SourceError: it cannot be opened, or it has an end and is not to have one.
+        """
+        clip = self._open_clip()
+        # A relay that a stream has left gives the old pictures as a recording, as fast as it can.
+        if getattr(clip, "is_finite", False) and (self._was_live or not self._options.finite):
+            clip.close()
+            raise SourceError(
+                f"{self._name}: expected a camera, got a recording, a single picture, or the "
+                "playlist of a stream that has ended"
+            )
+        return clip
 
     def _wait_for_end(self, attempt: Attempt) -> SourceError | None:
         """Wait until an attempt ends or is overdue; returns why, None for an end by itself."""

@@ -19,6 +19,8 @@ class LiveOptions:
             picture is given, and the camera waits for who takes them.
         reconnect: whether a camera that ends, stalls or is not there is opened again; if not, that
             is an error.
+        finite: whether an address that has an end, such as a recording over HTTP, is read to it; if
+            not, it is a fault like a camera that is away. After a reconnect it always is.
         give_up: seconds without a picture after which it is an error all the same; None: never.
         open_timeout: seconds until the address has answered.
         first_timeout: seconds from then to the first picture.
@@ -38,6 +40,7 @@ class LiveOptions:
 
     newest: bool = True
     reconnect: bool = True
+    finite: bool = True
     give_up: float | None = None
     open_timeout: float = 10.0
     first_timeout: float = 10.0
@@ -46,7 +49,7 @@ class LiveOptions:
     hardware: str | None = None
 
     def __post_init__(self) -> None:
-        for name in ("newest", "reconnect"):
+        for name in ("newest", "reconnect", "finite"):
             if not isinstance(getattr(self, name), bool):
                 raise ConfigError(f"{name}: expected True or False, got {getattr(self, name)!r}")
         for name in ("open_timeout", "first_timeout", "stall_timeout"):

@@ -297,6 +297,20 @@ def test_pixel_formats(write, pixels):
     np.testing.assert_allclose(frames[0].image[:, 52:], 0, atol=2)
 
 
+def test_hdr_by_pq_is_shown_as_sdr(write):
+    """Source of PQ: SMPTE ST 2084; white is 203 cd/m2."""
+    sdr = picture(3)  # its levels are those of BT.709
+    signal = sdr / 255
+    light = np.where(signal < 0.081, signal / 4.5, ((signal + 0.099) / 1.099) ** (1 / 0.45))
+    power = (light * 203 / 10_000) ** (2610 / 16_384)
+    coded = ((3424 / 4096 + 2413 / 128 * power) / (1 + 2392 / 128 * power)) ** (2523 / 32)
+    stored = np.rint(255 * coded).astype(np.uint8)
+    for transfer, wanted in (("smpte2084", sdr), ("bt709", stored)):
+        options = {"x264-params": f"transfer={transfer}", "crf": "1"}
+        frames, _ = read(write("a.mp4", encode("libx264", "mp4", [stored] * 3, options=options)))
+        assert np.abs(frames[0].image.astype(int) - wanted).mean() < 3
+
+
 def test_each_frame_has_its_own_size(write):
     parts = [[picture(i, size) for i in range(6)] for size in ((96, 64), (64, 48))]
     data = b"".join(encode("libx264", "h264", part) for part in parts)
@@ -311,6 +325,13 @@ def test_times_of_a_variable_rate(write):
     frames, error = read(write("a.mp4", data))
     assert error == ""
     np.testing.assert_allclose([frame.time for frame in frames], np.array(stamps) / 1000, atol=1e-6)
+
+
+def test_times_go_on_where_a_recording_begins_anew(write):
+    data = encode("libx264", "mpegts", pictures(25))
+    frames, error = read(write("a.ts", data + data))
+    assert error == ""
+    np.testing.assert_allclose([frame.time for frame in frames], np.arange(50) / 25, atol=1e-3)
 
 
 def test_frames_that_are_too_large(write, h264, caplog):

@@ -164,6 +164,11 @@ def test_copies_are_left_out_with_their_originals():
     assert clips(samples) == [[3, 4], [0, 1], [2]]
 
 
+def test_frames_beside_a_picture_of_their_name_are_no_copies():
+    samples = named("clip.jpg", *(f"clip_{number}.jpg" for number in range(1, 121)))
+    assert sorted(map(len, clips(samples))) == [1, 120]
+
+
 def test_frames_of_a_video_with_a_time_are_a_clip_of_their_own():
     samples = named(*(f"door-20240501T120003Z_{number:04d}.png" for number in range(10)))
     assert parts(samples, 4) == [[0, 1], [2, 3, 4], [5, 6], [7, 8, 9]]

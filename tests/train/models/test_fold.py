@@ -55,6 +55,8 @@ def test_a_checkpoint_of_another_network_is_refused(tmp_path, caplog):
     # Counters of batch norms and single numbers fit; no weight does.
     with pytest.raises(ConfigError, match=r"weights: \d+ of the network's [\d,]+ weights are in "):
         load_matching(build_model("edgecount-n"), path)
+    with pytest.raises(ConfigError, match=r"has batch norms, and .* set model.folded as it was"):
+        load_matching(build_model("edgecount-s", {"folded": True}), path)
     load_matching(build_model("edgecount-s"), path)
     assert not caplog.text
     with caplog.at_level("WARNING"):

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
-from edgecount.errors import ConfigError, MissingExtraError, SourceError
+from edgecount.errors import ConfigError, EdgeCountError, MissingExtraError, SourceError
+from edgecount.train.data.headers import read_header
 from edgecount.train.data.origins import origin_of
 from edgecount.train.data.readers.coco import read_coco
 from edgecount.train.data.readers.folders import read_csv_folder, read_empty
@@ -47,6 +49,9 @@ __all__ = [
 ]
 
 log = logging.getLogger(__name__)
+
+_PERCENT = 100.0
+_TIMES = 3  # larger than that are pictures whose points are not all near a corner by chance
 
 READERS: dict[str, Callable[[Path, Reading], list[Sample]]] = {
     "shanghaitech": read_shanghaitech,
@@ -127,6 +132,7 @@ def read_set(
             f"{reader}: cannot read the annotations in {root}: {str(error) or repr(error)}"
         ) from error
     _check_pixels(reader, samples)
+    _check_percent(reader, samples)
     _check_once(reader, samples)
     samples = _with_unannotated(reader, samples, reading, unannotated)
     if not samples:
@@ -148,6 +154,32 @@ def _check_pixels(reader: str, samples: list[Sample]) -> None:
             f"{reader}: expected coordinates in pixels, got numbers from 0 to 1 alone: shares of "
             "the images' sides are read by yolo"
         )
+
+
+def _check_percent(reader: str, samples: list[Sample]) -> None:
+    """Warn of points that look like percents of the images' sides, as Label Studio has them.
+
+    They do where all lie within 100 px of the top left corner, some beyond the middle of that
+    square and between pixels, and the first picture is several times larger.
+    """
+    annotated = [sample for sample in samples if len(sample.points)]
+    numbers = np.concatenate([sample.points for sample in annotated] or [np.zeros((0, 2))])
+    within = len(numbers) and numbers.min() >= 0 and _PERCENT / 2 < numbers.max() <= _PERCENT
+    if not within or (numbers % 1 == 0).all():
+        return
+    path = annotated[0].path
+    with suppress(EdgeCountError):  # what cannot be read is told where it is needed
+        header = read_header(path)
+        if min(header.width, header.height) > _TIMES * _PERCENT:
+            log.warning(
+                "%s: all %d points lie within 100 px of the top left corner, and %s has %d x %d "
+                "px: expected pixels, got percents of the sides?",
+                reader,
+                len(numbers),
+                path,
+                header.width,
+                header.height,
+            )
 
 
 def _check_once(reader: str, samples: list[Sample]) -> None:

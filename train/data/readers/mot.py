@@ -5,21 +5,26 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgecount.errors import SourceError
+from edgecount.train.data.readers.classes import counted_class
 from edgecount.train.data.readers.files import naming, part_with, read_numbers
 from edgecount.train.data.readers.reading import Reading, Unannotated
 from edgecount.train.data.readers.samples import from_boxes
+from edgecount.train.data.readers.text import read_text
 from edgecount.train.data.sample import Sample
 
 _TRUTH = Path("gt", "gt.txt")
+_LABELS = "labels.txt"  # beside it, from CVAT: the names of the classes, from 1 on
 
 
 def read_mot(root: Path, reading: Reading) -> list[Sample]:
     """Read ``HT21-01/img1/000001.jpg`` with ``HT21-01/gt/gt.txt``.
 
     A line has frame, track, left, top, width, height, flag, class and visibility. Pixels are
-    counted from 1. Heads whose flag is 0 are left out, as MOTChallenge asks; hidden ones count.
+    counted from 1. Heads whose flag is 0 are left out, as MOTChallenge asks; hidden ones count. Where
+    ``gt/labels.txt`` names several classes, heads count, else people.
     ``root`` is one sequence, the folder of several, or the set's folder, whose ``train`` is read.
     A frame without a line is one without people. A sample is called SEQUENCE_FRAME. GTA_Head's own
     page documents this layout.
@@ -46,6 +51,7 @@ def _read(sequence: Path, reading: Reading) -> list[Sample]:
         raise ValueError(f"{path} annotates frame {unknown[0]}, which {sequence / 'img1'} lacks")
     kept = numbers[:, 6] != 0
     reading.leave_out("boxes whose flag is 0", (~kept).sum())
+    kept &= _is_counted(path, kept, reading)
     named = set(frames.tolist())
     for number, image in images.items():
         if number not in named:
@@ -61,6 +67,43 @@ def _read(sequence: Path, reading: Reading) -> list[Sample]:
             from_boxes(image, boxes[order[first:last]], name=_name(sequence, image))
             for image, first, last in zip(images.values(), starts[:-1], starts[1:], strict=True)
         ]
+
+
+def _is_counted(path: Path, flagged: NDArray[np.bool_], reading: Reading) -> NDArray[np.bool_]:
+    """Return which lines are of the class that counts, and record how many are not.
+
+    Args:
+        path: the file of the boxes.
+        flagged: which lines are to be looked at.
+        reading: what was read and left out.
+
+    Raises:
+        ValueError: several classes are named, and none is head or person.
+    """
+    classes = _classes(path)
+    labels = path.with_name(_LABELS)
+    if classes is None or not labels.is_file():
+        if classes is not None and len(np.unique(classes[flagged])) > 1:
+            reading.note(
+                "boxes of several classes, which nothing names, all counted", flagged.sum()
+            )
+        return np.ones(len(flagged), bool)
+    with naming(labels):
+        names = [line.strip().lower() for line in read_text(labels).splitlines()]
+        wanted = counted_class(filter(None, names))
+    if wanted is None:
+        return np.ones(len(flagged), bool)
+    counted = classes == names.index(wanted) + 1
+    reading.leave_out(f"boxes of other classes than {wanted}", (flagged & ~counted).sum())
+    return counted
+
+
+def _classes(path: Path) -> NDArray[np.float64] | None:
+    """Return the class of each line; None where the lines end before it."""
+    try:
+        return read_numbers(path, 8)[:, 7]
+    except ValueError:
+        return None
 
 
 def _name(sequence: Path, image: Path) -> str:

@@ -19,7 +19,7 @@ def test_sums_are_kept_over_resets_and_roll_ups(open_history, take):
     for number in range(5000):
         if number % 1200 == 1199:
             into = out = 0.0
-            since = float(START + number)
+            since = float(START + 2 * number)
         new, gone = [(0, 0), (0, 0), (1, 0), (0, 1), (0.4, 0.2)][chance.integers(5)]
         into, out = into + new, out + gone
         total[0] += new
@@ -80,7 +80,20 @@ def test_a_reset_while_the_service_was_away(open_history, take):
     take(history, lines={"gate": (40.0, 0.0, float(START))})
     history.close()
     again = open_history()
-    take(again, 40_000, lines={"gate": (3.0, 0.0, float(START + 30_000))})
+    take(again, 3000, lines={"gate": (3.0, 0.0, float(START + 1000))})
+    again.close()
+    assert crossed(again) == (43.0, 0.0)
+
+
+def test_an_older_copy_that_is_put_back_has_no_peak(open_history, take):
+    history = open_history()
+    take(history, lines={"gate": (0.0, 0.0, float(START))})
+    take(history, lines={"gate": (40.0, 0.0, float(START))})
+    history.close()
+    again = open_history()  # a week later, the counts since midnight
+    start = float(START + 7 * 86_400)
+    take(again, 7 * 86_400 + 50_000, lines={"gate": (1500.0, 0.0, start)})
+    take(again, lines={"gate": (1503.0, 0.0, start)})
     again.close()
     assert crossed(again) == (43.0, 0.0)
 

@@ -323,6 +323,28 @@ def test_a_finite_clip_is_given_whole_and_ends() -> None:
             reader.take()
 
 
+def test_a_camera_that_comes_back_with_an_end_is_no_recording(hang: Hang) -> None:
+    """So does a relay whose stream has ended: it gives the old pictures as a recording."""
+    source = camera(FakeClip(3), FakeClip(30, is_finite=True), FakeClip(2, then=hang))
+    with source.reader() as reader:
+        wait_for(lambda: hang.waiting)
+        assert source.health().frames_in <= 5
+        assert reader.take(5).captured is not None
+        hang.let_go()
+    assert source.health().reconnects == 2
+
+
+def test_a_recording_where_a_camera_is_expected_is_tried_again(hang: Hang) -> None:
+    source = camera(FakeClip(9, is_finite=True), FakeClip(1, then=hang), finite=False)
+    with source.reader() as reader:
+        wait_for(lambda: hang.waiting)
+        assert reader.take(5).index == 0
+        hang.let_go()
+    refused = camera(FakeClip(9, is_finite=True), finite=False, reconnect=False)
+    with pytest.raises(SourceError, match="expected a camera, got a recording, a single picture"):
+        next(refused.frames())
+
+
 def test_it_is_given_up_after_a_while() -> None:
     source = camera(OSError("no route"), give_up=0.3)
     with pytest.raises(SourceError, match=r"gave no picture for 0\.3 s: .*no route"):

@@ -104,3 +104,20 @@ def test_a_folder_of_tables_has_the_same_spellings(tmp_path):
     (tmp_path / "boxes.csv").write_text("image,x1,y1,x2,y2\n2.jpg,1,1,2,2\n")
     with pytest.raises(SourceError, match=r"boxes\.csv names '2\.jpg'"):
         read_samples("csv_folder", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("rows", "is_told"),
+    [
+        ("0.jpg,62.3,29.2\n0.jpg,8.6,6.4\n1.jpg,99.5,3.0\n", True),
+        ("0.jpg,62.3,29.2\n0.jpg,8.6,6.4\n1.jpg,199.5,3.0\n", False),  # pixels
+        ("0.jpg,62,29\n0.jpg,8,6\n1.jpg,99,3\n", False),  # clicked pixels
+        ("0.jpg,32.3,29.2\n0.jpg,8.6,6.4\n", False),  # a few heads near the corner
+    ],
+)
+def test_percents_are_told(tmp_path, caplog, rows, is_told):
+    for name in ("0.jpg", "1.jpg"):
+        cv2.imwrite(str(tmp_path / name), np.zeros((480, 640, 3), np.uint8))
+    (tmp_path / "h.csv").write_text(f"image,x,y\n{rows}")
+    read_set("csv", tmp_path, unannotated="empty")
+    assert ("got percents of the sides?" in caplog.text) == is_told

@@ -144,6 +144,25 @@ def test_sequences_give_flagged_boxes_by_frame(tmp_path, reader):
         read_samples(reader, tmp_path)
 
 
+def test_sequences_of_several_classes_give_heads(tmp_path):
+    """As CVAT exports them: every box has the flag 1, and labels.txt names the classes."""
+    write_image(tmp_path / "img1" / "000001.jpg")
+    rows = ["1,1,11,21,10,20,1,1,1.0", "1,2,51,21,10,20,1,2,1.0", "1,3,81,21,10,20,1,2,1.0"]
+    touch(tmp_path / "gt" / "gt.txt", "\n".join(rows))
+    samples, reading = read_set("mot", tmp_path)
+    assert len(samples[0].points) == 3
+    assert dict(reading.notes) == {"boxes of several classes, which nothing names, all counted": 3}
+    touch(tmp_path / "gt" / "labels.txt", "Car\nhead\n")
+    samples, reading = read_set("mot", tmp_path)
+    assert samples[0].points.tolist() == [[55, 30], [85, 30]]
+    assert dict(reading.left_out) == {"boxes of other classes than head": 1}
+    touch(tmp_path / "gt" / "labels.txt", "car\ndog\n")
+    with pytest.raises(SourceError, match=r"labels\.txt: expected a class head or person"):
+        read_set("mot", tmp_path)
+    touch(tmp_path / "gt" / "labels.txt", "face\n")
+    assert len(read_samples("mot", tmp_path)[0].points) == 3
+
+
 def coco(**changes):
     return {
         "images": [
