@@ -131,7 +131,8 @@ def _pq_to_sdr() -> NDArray[np.uint8]:
     light = 10_000 / _WHITE * (np.maximum(rise, 0.0) / fall) ** (16_384 / 2610)
     light = np.where(light < _KNEE, light, 1 - (1 - _KNEE) * np.exp((_KNEE - light) / (1 - _KNEE)))
     signal = np.where(light < 0.018, 4.5 * light, 1.099 * light**0.45 - 0.099)
-    return np.rint(255 * signal).astype(np.uint8)
+    table: NDArray[np.uint8] = np.rint(255 * signal).astype(np.uint8)
+    return table
 
 
 def _display_matrix(frame: Any) -> tuple[int, ...] | None:

@@ -163,8 +163,10 @@ def _check_percent(reader: str, samples: list[Sample]) -> None:
     square and between pixels, and the first picture is several times larger.
     """
     annotated = [sample for sample in samples if len(sample.points)]
-    numbers = np.concatenate([sample.points for sample in annotated] or [np.zeros((0, 2))])
-    within = len(numbers) and numbers.min() >= 0 and _PERCENT / 2 < numbers.max() <= _PERCENT
+    if not annotated:
+        return
+    numbers = np.concatenate([sample.points for sample in annotated])
+    within = numbers.min() >= 0 and _PERCENT / 2 < numbers.max() <= _PERCENT
     if not within or (numbers % 1 == 0).all():
         return
     path = annotated[0].path

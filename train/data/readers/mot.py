@@ -23,11 +23,11 @@ def read_mot(root: Path, reading: Reading) -> list[Sample]:
     """Read ``HT21-01/img1/000001.jpg`` with ``HT21-01/gt/gt.txt``.
 
     A line has frame, track, left, top, width, height, flag, class and visibility. Pixels are
-    counted from 1. Heads whose flag is 0 are left out, as MOTChallenge asks; hidden ones count. Where
-    ``gt/labels.txt`` names several classes, heads count, else people.
-    ``root`` is one sequence, the folder of several, or the set's folder, whose ``train`` is read.
-    A frame without a line is one without people. A sample is called SEQUENCE_FRAME. GTA_Head's own
-    page documents this layout.
+    counted from 1. Heads whose flag is 0 are left out, as MOTChallenge asks; hidden ones count.
+    Where ``gt/labels.txt`` names several classes, heads count, else people. ``root`` is one
+    sequence, the folder of several, or the set's folder, whose ``train`` is read. A frame without a
+    line is one without people. A sample is called SEQUENCE_FRAME. GTA_Head's own page documents
+    this layout.
     """
     if (root / "img1").is_dir():
         return _read(root, reading)
@@ -93,7 +93,7 @@ def _is_counted(path: Path, flagged: NDArray[np.bool_], reading: Reading) -> NDA
         wanted = counted_class(filter(None, names))
     if wanted is None:
         return np.ones(len(flagged), bool)
-    counted = classes == names.index(wanted) + 1
+    counted: NDArray[np.bool_] = classes == names.index(wanted) + 1
     reading.leave_out(f"boxes of other classes than {wanted}", (flagged & ~counted).sum())
     return counted
 
