@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
+from edgecount.errors import ConfigError
 from edgecount.watch.config.checks import SettingError
 from edgecount.watch.config.document import parse, parser, plain
 
@@ -20,8 +22,8 @@ _UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff
 def edited(text: str, target: Mapping[str, Any], name: str) -> str:
     """Return a YAML text changed so that it says what is wanted.
 
-    Comments, order, quotes and blanks stay, except within what is changed. New values are written
-    on one line.
+    Comments, quotes and blanks stay, except within what is changed, and so does the order, except
+    of names (see `in_order`). New values are written on one line.
 
     Args:
         text: a YAML text of keys and values.
@@ -34,7 +36,7 @@ def edited(text: str, target: Mapping[str, Any], name: str) -> str:
     for _ in range(_MOST_STEPS):
         values = plain(parse(text, name))
         if same(values, target):
-            return text
+            return in_order(text, target, name)
         after = _Edit(text, name).step(parser().compose(text), values, target)
         if after == text:
             break
@@ -50,6 +52,28 @@ def same(one: Any, other: Any) -> bool:
         return len(one) == len(other) and all(map(same, one, other))
     is_alike = isinstance(one, bool) == isinstance(other, bool)
     return is_alike and type(one) is not dict and bool(one == other)
+
+
+def in_order(text: str, target: Mapping[str, Any], name: str) -> str:
+    """Return a YAML text whose regions, lines, and others that have names are in another order.
+
+    Comments go with the keys that they stand above or beside. What is shared by anchors, or cannot
+    be moved, stays as it is.
+
+    Args:
+        text: a YAML text of keys and values.
+        target: plain values, the same as those of the text but for the order.
+        name: how the text's file is called in messages.
+    """
+    for _ in range(_MOST_STEPS):
+        after = _Edit(text, name).order(parser().compose(text), target)
+        try:
+            if after == text or not same(plain(parse(after, name)), target):
+                break
+        except ConfigError:  # an alias that would come before its anchor
+            break
+        text = after
+    return text
 
 
 def flow(value: Any) -> str:
@@ -104,6 +128,56 @@ class _Edit:
                 return self._insert(node, key, value)
             return self._replace(*own[key], have[key], value, (*keys, key))
         return self._text
+
+    def order(self, node: Any, want: Mapping[str, Any]) -> str:
+        """Return the text with one mapping of names in the order that is wanted."""
+        own = {key.value: (key, value) for key, value in node.value}
+        has_names = all(isinstance(value, dict) for value in want.values())
+        if has_names and own.keys() == want.keys() and [*own] != [*want]:
+            return self._moved(node, [*want])
+        for name, value in want.items():
+            key, one = own.get(name, (None, None))
+            if not isinstance(value, dict) or key is None or _is_shared(key, one):
+                continue
+            after = self.order(one, value)
+            if after != self._text:
+                return after
+        return self._text
+
+    def _moved(self, node: Any, names: list[str]) -> str:
+        """Return the text with the keys of a mapping in another order."""
+        text, places = self._text, self._pairs_of(node)
+        if _is_block(node):
+            places = self._lines_of(node)
+        pieces = {
+            key.value: text[start:end]
+            for (key, _), (start, end) in zip(node.value, places, strict=True)
+        }
+        if _is_block(node):  # the last line of a file may have no end
+            pieces = {name: piece.removesuffix("\n") + "\n" for name, piece in pieces.items()}
+        gaps = [text[one[1] : other[0]] for one, other in pairwise(places)]
+        moved = [pieces[name] + gap for name, gap in zip(names, [*gaps, ""], strict=True)]
+        return text[: places[0][0]] + "".join(moved) + text[places[-1][1] :]
+
+    def _pairs_of(self, node: Any) -> list[tuple[int, int]]:
+        """Return where each key and its value begin and end."""
+        return [(_start(key), self._last_of(key, value)) for key, value in node.value]
+
+    def _lines_of(self, node: Any) -> list[tuple[int, int]]:
+        """Return where the lines of each key of a block begin and end, with its comments."""
+        column = node.value[0][0].start_mark.column
+        deeper = re.compile(rf"(?: {{{column + 1},}}#[^\n]*\n)*")
+        start = self._line_start(_start(node.value[0][0]))
+        above = re.search(r"(?:^ *#[^\n]*\n)*\Z", self._text[:start], re.MULTILINE)
+        start = above.start() if above else start
+        places = []
+        for key, value in node.value:
+            end = self._line_end(self._last_of(key, value))
+            comments = deeper.match(self._text, end)
+            end = comments.end() if comments else end
+            places.append((start, end))
+            start = end
+        return places
 
     def _replace(self, key: Any, node: Any, have: Any, value: Any, keys: tuple[str, ...]) -> str:
         if _start(node) < _end(key):
@@ -173,17 +247,38 @@ class _Edit:
 
 
 def _new_name(key: str, have: Mapping[str, Any], want: Mapping[str, Any]) -> str | None:
-    """Return the key that stands in the place of the first one that goes; None: it was removed."""
+    """Return the new name of a key that goes; None: it was removed, whatever has come since.
+
+    A new name stands in the place of the old one, and for the same: a region that is drawn where
+    one was removed has another polygon.
+    """
     names = [*want]
-    before = [*have][: [*have].index(key)]
-    following = names[names.index(before[-1]) + 1 if before else 0 :]
-    return following[0] if following and following[0] not in have else None
+    before = [name for name in [*have][: [*have].index(key)] if name in want]
+    for name in names[names.index(before[-1]) + 1 if before else 0 :]:
+        if name in have:
+            return None
+        if _is_renamed(have[key], want[name]):
+            return name
+    return None
+
+
+def _is_renamed(have: Any, want: Any) -> bool:
+    """Return whether two values are the same as far as both say something."""
+    if not isinstance(have, dict) or not isinstance(want, dict):
+        return same(have, want)
+    shared = have.keys() & want.keys()
+    return bool(shared) and all(same(have[key], want[key]) for key in shared)
 
 
 def _goes_on(node: Any, have: Mapping[str, Any], want: Mapping[str, Any]) -> bool:
     """Return whether a mapping is changed key by key, and not written anew."""
-    removed = have.keys() - want.keys()
-    return bool(have) and (not removed or (_is_block(node) and bool(have.keys() & want.keys())))
+    kept = [key for key in have if key in want or _new_name(key, have, want) is not None]
+    return bool(kept) and (len(kept) == len(have) or _is_block(node))
+
+
+def _is_shared(key: Any, node: Any) -> bool:
+    """Return whether a value may stand for others, too: it has an anchor, or is an alias."""
+    return node.anchor is not None or _start(node) < _end(key)
 
 
 def _is_block(node: Any) -> bool:

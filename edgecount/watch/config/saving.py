@@ -41,6 +41,8 @@ def save(
 ) -> WatchConfig:
     """Change values in a config's file; comments, order, ``${NAME}`` and rights of the file stay.
 
+    Names, such as those of regions, are put in the order that the changes have them in, with their
+    comments, unless they come from an anchor.
     What somebody has changed in the file meanwhile is kept. The file is replaced whole, or not at
     all.
 
@@ -75,7 +77,9 @@ def save(
         read_settings(target, path=given)
         data = before.bytes_of(edited(before.text, target, before.name))
         after = Text.of(data, before.name)
-        config = read_settings(target, path=given, version=after.version)
+        # What is written: its order may be another one than that of the changes.
+        written = plain(parse(after.text, before.name))
+        config = read_settings(written, path=given, version=after.version)
         if after.version != before.version:
             _replace(given, data, before)
     return config

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from edgecount.drawing import HeatScale
     from edgecount.runtime.sources.live import LiveSource, SourceHealth
     from edgecount.watch.camera import Picture
-    from edgecount.watch.config import WatchConfig
+    from edgecount.watch.config import CameraConfig, WatchConfig
     from edgecount.watch.history import History
     from edgecount.watch.readings import Reading
     from edgecount.watch.service.subscription import Subscription
@@ -308,7 +308,7 @@ class Service:
             camera
             for name, camera in cameras.items()
             if camera is self._cameras.get(name)
-            and (camera.config != config.cameras[name] or counter is not self._counter)
+            and (_is_other(camera.config, config.cameras[name]) or counter is not self._counter)
         ]
         for camera in changing:
             camera.check(config.cameras[camera.id], counter.manifest)
@@ -351,6 +351,15 @@ class Service:
     def _close_counter(self) -> None:
         if self._owns_counter:
             self._counter.close()
+
+
+def _is_other(one: CameraConfig, other: CameraConfig) -> bool:
+    """Return whether sections differ, if only in the order of names, which dicts ignore."""
+    first, second = (
+        [[*names] for names in (section.regions, section.lines, section.alarms)]
+        for section in (one, other)
+    )
+    return one != other or first != second
 
 
 def _close(cameras: Iterable[Camera]) -> None:

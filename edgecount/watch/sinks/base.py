@@ -104,12 +104,13 @@ class SinkThread:
 
     Args:
         sink: the sink; it is opened by the thread.
-        former: the thread of the sink in whose place it is. That one may still write what it has
-            got, into the same file, and is waited for.
+        former: the thread of the sink in whose place it is, which has been closed. That one may
+            still write what it has got, into the same file, and is waited for, as is the one that
+            it waits for itself. What it has not begun to take, and its numbers, are taken over.
     """
 
     def __init__(self, sink: Sink, former: SinkThread | None = None) -> None:
-        self._sink, self._former = sink, former
+        self._sink = sink
         self._most = _PICTURES if sink.wants_images else _READINGS
         self._changed = threading.Condition()
         self._waiting: deque[Reading | Event] = deque()
@@ -121,6 +122,10 @@ class SinkThread:
         self._told: str | None = None  # error that the log has
         self._unproven: str | None = None  # error since which nothing was taken
         self._delay = _FIRST
+        self._left: list[Reading | Event] = []  # what it had not begun to take when it was closed
+        self._formers: list[SinkThread] = []
+        if former is not None:
+            self._take_over(former)
         self._thread = threading.Thread(
             target=self._run, name=f"edgecount-sink {sink.name}", daemon=True
         )
@@ -160,12 +165,16 @@ class SinkThread:
             )
 
     def close(self, timeout: float = 5.0) -> None:
-        """Let the sink take what waits, for so many seconds at most, and close it."""
+        """Let the sink take what waits, for so many seconds at most, and close it.
+
+        What it has not taken by then counts as dropped, unless another thread takes it over.
+        """
         with self._changed:
             self._is_closing = True
             self._changed.notify_all()
         self._thread.join(timeout)
         with self._changed:
+            self._left = [item for item in self._waiting if item is not self._taking]
             self._dropped += len(self._waiting)
             self._waiting.clear()
             self._events = 0
@@ -185,16 +194,29 @@ class SinkThread:
         self._events -= isinstance(oldest, Event)
         self._dropped += 1
 
-    def _wait_for_former(self) -> None:
-        former, self._former = self._former, None
+    def _take_over(self, former: SinkThread) -> None:
+        """Go on where another thread was closed."""
+        with former._changed:
+            left, former._left = former._left, []
+            former._dropped -= len(left)
+            self._delivered, self._dropped = former._delivered, former._dropped
+        self._formers = [one for one in (former, *former._formers) if one.is_alive()]
+        for item in left:
+            self.put(item)
+
+    def _wait_for_formers(self) -> bool:
+        """Wait until no other one writes; returns False if this one is closed with nothing left."""
         end = time.monotonic() + _FORMER
-        while former is not None and former.is_alive() and time.monotonic() < end:
+        while any(one.is_alive() for one in self._formers) and time.monotonic() < end:
             with self._changed:
-                if self._changed.wait_for(lambda: self._is_closing, 0.05):
-                    return
+                if self._changed.wait_for(lambda: self._is_closing and not self._waiting, 0.05):
+                    return False
+        self._formers = [one for one in self._formers if one.is_alive()]
+        return True
 
     def _run(self) -> None:
-        self._wait_for_former()
+        if not self._wait_for_formers():
+            return
         while True:
             try:
                 self._sink.open()
@@ -276,9 +298,9 @@ class SinkThread:
     def _wait_before_next(self, delay: float) -> bool:
         """Wait before the sink is opened again; returns False if it is not to be."""
         with self._changed:
+            self._taking = None
             if self._is_closing:
                 return False
-            self._taking = None
             # Readings that come meanwhile are worth nothing later.
             stale = [item for item in self._waiting if isinstance(item, Reading)]
             for item in stale:

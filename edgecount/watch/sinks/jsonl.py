@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from edgecount.watch.readings import Event, Reading
@@ -32,7 +33,7 @@ class JsonLines(Sink):
     ) -> None:
         self.name = "jsonl"
         self._pace = Pace(every)
-        self._file = RotatingFile(path, size_mb * 1e6, keep, start=START)
+        self._file = RotatingFile(path, size_mb * 1e6, keep, start=START, is_whole=_is_whole)
 
     def open(self) -> None:
         """Open the file; OutputError if it cannot be."""
@@ -51,3 +52,11 @@ class JsonLines(Sink):
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+
+def _is_whole(line: bytes) -> bool:
+    """Return whether a line is complete: only a whole document has its last brace."""
+    try:
+        return line.startswith(START) and isinstance(json.loads(line), dict)
+    except ValueError:
+        return False

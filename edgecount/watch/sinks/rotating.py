@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from edgecount._files import writable
 from edgecount.errors import ConfigError, OutputError
+
+_log = logging.getLogger(__name__)
 
 _MARK = b"\xef\xbb\xbf"  # that spreadsheets put before UTF-8
 _TAIL = 65536  # bytes that are read at once to find the last line's end
@@ -21,7 +24,8 @@ class RotatingFile:
 
     ``counts.jsonl`` becomes ``counts.1.jsonl``, that one ``counts.2.jsonl``, and so on. What a
     kill, a power cut or a full disk left of a line is cut off before the next one is written. A
-    file that somebody else moves or deletes is begun anew.
+    file that somebody else moves or deletes is begun anew. One that others have saved in a form
+    that cannot be continued, with ``\r`` alone at the ends of lines, is put aside.
 
     Args:
         path: the file; its folder is made.
@@ -31,13 +35,21 @@ class RotatingFile:
             aside when it is opened. A byte order mark before it, and ``\r\n``, do not matter.
         start: what all files of this kind begin with, also those of older versions: any other file
             is somebody else's, and is refused as it is.
+        is_whole: tells whether a last line that has no end, as some programs save it, is one of
+            ours and complete; it is then ended, and not cut off. None: no such line is.
 
     Raises:
         ConfigError: a number makes no sense.
     """
 
     def __init__(
-        self, path: str | Path, size: float, keep: int, header: bytes = b"", start: bytes = b""
+        self,
+        path: str | Path,
+        size: float,
+        keep: int,
+        header: bytes = b"",
+        start: bytes = b"",
+        is_whole: Callable[[bytes], bool] | None = None,
     ) -> None:
         if not size >= 1:
             raise ConfigError(f"size_mb: expected more than 0, got {size / 1e6:g}")
@@ -46,6 +58,7 @@ class RotatingFile:
         self._given = Path(path)
         self._path = self._given
         self._most, self._keep, self._header, self._start = size, keep, header, start
+        self._is_whole = is_whole
         self._file = -1
         self._size = 0
 
@@ -60,8 +73,6 @@ class RotatingFile:
         with self._told():
             make_folder(self._path.parent)
             self._begin()
-            if self._header and self._size and not self._has_header():
-                self._rotate()
 
     def write(self, lines: bytes) -> None:
         r"""Append whole lines, all of them or, if that fails, none.
@@ -78,7 +89,7 @@ class RotatingFile:
             # Somebody else may have emptied it in place, as logrotate's copytruncate does.
             self._size = min(self._size, os.fstat(self._file).st_size)
             if self._size > len(self._header) and self._size + len(lines) > self._most:
-                self._rotate()
+                self._rotate(self._keep)
             self._append(lines if self._size else self._header + lines)
 
     def close(self) -> None:
@@ -104,14 +115,33 @@ class RotatingFile:
         except OSError:
             pass  # a file system without locks
         self._require_own()
-        self._size = _whole_lines(self._file)
-        os.ftruncate(self._file, self._size)
+        end = _after_last(self._file, b"\n")
+        if _after_last(self._file, b"\r", end) > end:
+            self._put_aside("its line ends are CR alone")
+        elif self._header and end and not self._has_header():
+            self._put_aside("it has other columns")
+        else:
+            self._mend(end)
 
     def _require_own(self) -> None:
         got = os.pread(self._file, len(_MARK) + len(self._start), 0)
         if not begins_with(self._start, got):
             self.close()
             raise OutputError(f"cannot write {self._path}: {wrong_kind(self._header)}")
+
+    def _mend(self, end: int) -> None:
+        """End the last line if it is whole, else cut off what there is of it.
+
+        Args:
+            end: where it begins.
+        """
+        self._size = os.fstat(self._file).st_size
+        rest = os.pread(self._file, self._size - end, end).removeprefix(b"" if end else _MARK)
+        if rest and self._is_whole is not None and self._is_whole(rest):
+            self._append(b"\n")
+        else:
+            self._size = end
+            os.ftruncate(self._file, end)
 
     def _append(self, data: bytes) -> None:
         """Write all or nothing: one call, so that a kill or a reader meets no half line."""
@@ -125,14 +155,20 @@ class RotatingFile:
             raise
         self._size += len(data)
 
-    def _rotate(self) -> None:
+    def _put_aside(self, why: str) -> None:
+        """Put a file aside that is not full; it is kept even if full ones are not."""
+        self._rotate(max(self._keep, 1))
+        aside = self._numbered(1)
+        _log.warning("%s cannot be continued: %s; it is now %s", self._path, why, aside)
+
+    def _rotate(self, keep: int) -> None:
         """Put the file aside and begin a new one; a kill in between leaves a gap in the numbers."""
         for number in sorted(self._aside(), reverse=True):
-            if number >= self._keep:
+            if number >= keep:
                 self._numbered(number).unlink(missing_ok=True)
             else:
                 self._numbered(number).replace(self._numbered(number + 1))
-        if self._keep:
+        if keep:
             self._path.replace(self._numbered(1))
         else:
             self._path.unlink(missing_ok=True)
@@ -201,13 +237,13 @@ def make_folder(folder: Path) -> None:
         raise NotADirectoryError(None, f"{folder} is no folder") from None
 
 
-def _whole_lines(file: int) -> int:
-    """Return the length of a file without what follows its last line's end."""
+def _after_last(file: int, mark: bytes, start: int = 0) -> int:
+    """Return where the last mark of one byte from `start` on ends; `start` if there is none."""
     end = os.fstat(file).st_size
-    while end > 0:
-        start = max(0, end - _TAIL)
-        found = os.pread(file, end - start, start).rfind(b"\n")
+    while end > start:
+        place = max(start, end - _TAIL)
+        found = os.pread(file, end - place, place).rfind(mark)
         if found >= 0:
-            return start + found + 1
-        end = start
-    return 0
+            return place + found + 1
+        end = place
+    return start

@@ -6,10 +6,10 @@ import csv
 import io
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from edgecount._text import valid_text
-from edgecount.watch.readings import Event, Reading
+from edgecount.watch.readings import Event, Reading, Unit
 from edgecount.watch.sinks.base import Sink
 from edgecount.watch.sinks.pace import Pace
 from edgecount.watch.sinks.rotating import RotatingFile
@@ -48,7 +48,7 @@ class CsvTable(Sink):
     ) -> None:
         self.name = "csv"
         self._pace = Pace(every)
-        self._file = RotatingFile(path, size_mb * 1e6, keep, HEADER, START)
+        self._file = RotatingFile(path, size_mb * 1e6, keep, HEADER, START, _is_whole)
 
     def open(self) -> None:
         """Open the file; OutputError if it cannot be."""
@@ -68,6 +68,15 @@ class CsvTable(Sink):
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+
+def _is_whole(line: bytes) -> bool:
+    """Return whether a row is complete: it has all columns, and what may be in the last of them."""
+    try:
+        (row,) = csv.reader([line.decode()], strict=True)
+    except (ValueError, csv.Error):
+        return False
+    return len(row) == len(COLUMNS) and row[-1] in ("", *get_args(Unit))
 
 
 _OF_EVENTS = ("time", "camera", "kind", "name", "count", "change", "unit")

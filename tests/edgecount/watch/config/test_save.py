@@ -121,6 +121,139 @@ def test_a_renamed_shape_stays_in_its_place(path: Path) -> None:
     assert "# no more" in path.read_text()
 
 
+LINE = {"start": [0.5, 1], "end": [0.5, 0]}
+NAMED = """\
+cameras:
+  door:
+    source: rtsp://h/s
+    lines:  # of the hall
+      # The way in,
+      # and out
+      gate: {start: [0.5, 1], end: [0.5, 0]}  # by day
+      '10':
+        start: [0.5, 1]
+        end: [0.5, 0]
+        # by night
+
+      # of staff
+      '2': {start: [0.5, 1], end: [0.5, 0]}
+    # no more lines
+    regions: {a: {polygon: [[0, 0], [1, 0], [1, 1]]}, b: {polygon: [[0, 0], [1, 0],
+      [0, 1]]}}  # both
+"""
+
+
+def test_the_order_of_names_is_saved_and_comments_go_with_their_names(path: Path) -> None:
+    path.write_text(NAMED)
+    regions = {"b": {"polygon": [[0, 0], [1, 0], [0, 1]]}}
+    regions["a"] = {"polygon": [[0, 0], [1, 0], [1, 1]]}
+    lines = dict.fromkeys(["new", "2", "gate", "10"], LINE)
+    config = save(path, {(*DOOR, "lines"): lines, (*DOOR, "regions"): regions})
+    for one in (config, load(path)):
+        assert [*one.cameras["door"].lines] == [*lines]
+        assert [*one.cameras["door"].regions] == ["b", "a"]
+    expected = """\
+cameras:
+  door:
+    source: rtsp://h/s
+    lines:  # of the hall
+      new: {start: [0.5, 1], end: [0.5, 0]}
+
+      # of staff
+      '2': {start: [0.5, 1], end: [0.5, 0]}
+      # The way in,
+      # and out
+      gate: {start: [0.5, 1], end: [0.5, 0]}  # by day
+      '10':
+        start: [0.5, 1]
+        end: [0.5, 0]
+        # by night
+    # no more lines
+    regions: {b: {polygon: [[0, 0], [1, 0],
+      [0, 1]]}, a: {polygon: [[0, 0], [1, 0], [1, 1]]}}  # both
+"""
+    assert path.read_text() == expected
+
+
+def test_keys_that_are_no_names_stay_in_their_order(path: Path) -> None:
+    before = path.read_bytes()
+    save(path, {(*DOOR, "lines"): {"entrance": {"end": [0.5, 0], "start": [0.5, 1]}}})
+    assert path.read_bytes() == before
+
+
+def test_the_last_line_of_a_file_may_have_no_end(path: Path) -> None:
+    text = "cameras:\n  b: {source: 'rtsp://b'}\n  a: {source: 'rtsp://a'}"
+    path.write_text(text)
+    cameras = {name: {"source": f"rtsp://{name}"} for name in ("a", "b")}
+    save(path, {("cameras",): cameras})
+    assert path.read_text() == ("cameras:\n  a: {source: 'rtsp://a'}\n  b: {source: 'rtsp://b'}\n")
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "{gate: &g {start: [0.5, 1], end: [0.5, 0]}, side: *g}",
+        "\n      gate: &g {start: [0.5, 1], end: [0.5, 0]}\n      side: *g",
+        "&all {gate: {start: [0.5, 1], end: [0.5, 0]}, side: {start: [0.5, 1], end: [0.5, 0]}}",
+    ],
+)
+def test_an_order_that_anchors_keep_is_that_of_the_config(path: Path, lines: str) -> None:
+    path.write_text(f"cameras:\n  door:\n    source: rtsp://h/s\n    lines: {lines}\n")
+    before = path.read_bytes()
+    config = save(path, {(*DOOR, "lines"): dict.fromkeys(["side", "gate"], LINE)})
+    assert [*config.cameras["door"].lines] == [*load(path).cameras["door"].lines]
+    assert [*config.cameras["door"].lines] == ["gate", "side"]
+    assert path.read_bytes() == before
+
+
+OTHER = [[0.1, 0], [0.6, 0], [0.5, 0.9]]
+REGIONS = """\
+cameras:
+  door:
+    source: rtsp://h/s
+    regions:
+      desk: {polygon: [[0, 0], [0.25, 0], [0.5, 1]]}  # the desk
+      hall: {polygon: [[0, 0], [0.5, 0], [0.5, 1.00]]}  # the foyer
+    lines:
+      gate: {start: [0.5, 1], end: [0.5, 0]}  # the gate
+"""
+HALL = {"polygon": [[0, 0], [0.5, 0], [0.5, 1]], "excluded": []}
+
+
+def test_a_region_drawn_where_one_was_removed_has_not_its_comment(path: Path) -> None:
+    path.write_text(REGIONS)
+    regions = {"desk": {"polygon": TRIANGLE}, "region 1": {"polygon": OTHER}}
+    lines = {"line 1": {"start": [0.1, 1], "end": [0.1, 0]}}
+    save(path, {(*DOOR, "regions"): regions, (*DOOR, "lines"): lines})
+    text = path.read_text()
+    assert "# the desk\n" in text
+    assert "# the foyer" not in text
+    assert "# the gate" not in text
+    assert [*load(path).cameras["door"].regions] == [*regions]
+
+
+@pytest.mark.parametrize(
+    "regions",
+    [
+        {"desk": {"polygon": TRIANGLE}, "foyer": HALL},
+        {"table": {"polygon": TRIANGLE}, "foyer": HALL},
+        {"foyer": HALL},  # and one removed
+        {"new": {"polygon": OTHER}, "foyer": HALL},
+    ],
+)
+def test_a_renamed_region_keeps_its_comment(path: Path, regions: dict[str, Any]) -> None:
+    path.write_text(REGIONS)
+    lines = {"door": LINE}  # the only one
+    save(path, {(*DOOR, "regions"): regions, (*DOOR, "lines"): lines})
+    text = path.read_text()
+    assert "      foyer: {polygon: [[0, 0], [0.5, 0], [0.5, 1.00]], excluded: []}  # the foyer" in (
+        text.splitlines()
+    )
+    assert "      door: {start: [0.5, 1], end: [0.5, 0]}  # the gate" in text.splitlines()
+    assert ("# the desk" in text) == (regions.keys() & {"desk", "table"} != set())
+    assert [*load(path).cameras["door"].regions] == [*regions]
+
+
 def test_secrets_stay_as_they_were_written(path: Path) -> None:
     config = save(path, {(*DOOR, "source"): "rtsp://viewer:hunter2@h/s", (*DOOR, "rate"): 1})
     assert config.cameras["door"].source == "rtsp://viewer:hunter2@h/s"
@@ -250,9 +383,10 @@ def test_what_is_saved_is_what_is_read(path: Path, first: Any, second: Any) -> N
             continue
         assert load(path) == config
         assert "title" not in shapes or config.cameras["door"].title == shapes["title"]
-        assert "regions" not in shapes or config.cameras["door"].regions.keys() == set(
-            shapes["regions"]
-        )
+        for key in ("regions", "lines"):
+            found = [*getattr(config.cameras["door"], key)]
+            assert key not in shapes or found == [*shapes[key]]
+            assert [*getattr(load(path).cameras["door"], key)] == found
         again = path.read_bytes()
         assert save(path, {}) == config
         assert path.read_bytes() == again

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +18,7 @@ from edgecount.runtime.sources.live import LiveSource
 from edgecount.watch.config import AlarmConfig
 from edgecount.watch.readings import Event, Reading
 from edgecount.watch.service import Service, counting, outlets, service
+from edgecount.watch.sinks.jsonl import JsonLines
 
 
 class Hanging(Backend):
@@ -184,6 +187,44 @@ def test_events_that_come_while_sinks_are_changed_reach_the_new_ones():
     handed.close()
     assert (new.events, len(new.readings)) == ([event], 1)
     assert stuck.events == []
+
+
+class StuckLines(JsonLines):
+    """JSON lines whose disk hangs until it may go on."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.go_on, self.hangs = threading.Event(), threading.Event()
+
+    def event(self, event: Event) -> None:
+        self.hangs.set()
+        self.go_on.wait(SECONDS)
+        super().event(event)
+
+
+def test_two_reloads_while_a_file_hangs_lose_no_event(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    monkeypatch.setattr(outlets, "_FLUSH", 0.1)
+    path = tmp_path / "counts.jsonl"
+    stuck = StuckLines(path)
+    handed = outlets.Outlets()
+    handed.use([stuck])
+    names = ["a", "b", "c", "d"]
+    events = [Event("door", 2.0, "alarm", name, "raised") for name in names]
+    for event in events[:2]:
+        handed.tell(event)
+    assert stuck.hangs.wait(SECONDS)
+    for event in events[2:]:
+        handed.use([JsonLines(path)])
+        handed.tell(event)
+    (health,) = handed.health()
+    assert (health.is_open, health.waiting, health.error) == (False, 3, None)
+    stuck.go_on.set()
+    until(lambda: handed.health()[0].delivered == 3)
+    handed.close()
+    assert [json.loads(line)["name"] for line in path.read_text().splitlines()] == names
+    assert not caplog.records
 
 
 def test_time_goes_on_for_alarms_while_the_engine_fails(monkeypatch: pytest.MonkeyPatch):

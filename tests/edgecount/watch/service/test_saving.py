@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import warnings
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -57,6 +60,43 @@ def test_shapes_are_saved_and_pictures_kept(counter: EdgeCounter, tmp_path: Path
         service.change_shapes("door", lines, since=shapes_version(view.shapes()))
         assert view.shapes()["lines"] == lines["lines"]
     assert "# by the entrance" in path.read_text()
+
+
+def test_the_order_of_lines_is_the_same_after_a_restart(counter: EdgeCounter, tmp_path: Path):
+    pytest.importorskip("starlette", reason='needs pip install "edgecount[watch]"')
+    pytest.importorskip("httpx")
+    from edgecount.watch.page.access import Access
+    from edgecount.watch.page.app import build_app
+
+    with warnings.catch_warnings():
+        # It would rather have httpx2, which does not exist for Python 3.10.
+        warnings.filterwarnings("ignore", "Using `httpx` with `starlette.testclient`")
+        from starlette.testclient import TestClient
+
+    path = tmp_path / "cameras.yaml"
+    line = {"start": [0.5, 1], "end": [0.5, 0]}
+    written = "".join(f"\n      {name}: {json.dumps(line)}" for name in ("gate", "'10'", "'2'"))
+    path.write_text(f"cameras:\n  door:\n    source: rtsp://camera\n    lines: {written}\n")
+
+    @contextmanager
+    def running():
+        sources = {"door": FakeCamera([Show(600)])}
+        service = Service(load(path), counter=counter, sinks=[], sources=sources)
+        with service, TestClient(build_app(service, Access()), "http://127.0.0.1") as client:
+            yield client
+
+    address = "/api/cameras/door/shapes"
+    for names in (["2", "gate", "10"], ["new", "2", "gate", "10"]):
+        # As JavaScript sends it.
+        change = {"lines": dict.fromkeys(sorted(names), line), "order": {"lines": names}}
+        with running() as client:
+            tag = client.get(address).headers["etag"]
+            answer = client.put(address, json=change, headers={"If-Match": tag})
+            assert answer.json()["order"]["lines"] == names
+        with running() as client:  # nobody has changed anything
+            again = client.get(address)
+            assert again.json()["order"]["lines"] == names
+            assert again.headers["etag"] == answer.headers["etag"] != tag
 
 
 @pytest.mark.parametrize("error", [ConfigError("the engine hangs"), RuntimeError("a mistake")])

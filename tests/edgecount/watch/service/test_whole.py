@@ -189,11 +189,9 @@ def run(
     cameras["hall"].kill()
     until(lambda: changes("hall", "camera") == ["lost"])
     until(lambda: listener.kept["edgecount/hall/availability"] == "offline")
-    before = service.cameras["door"].health().counted
     polygon = [[0.5, 0], [1, 0], [1, 1], [0.5, 1]]
     service.change_shapes("door", {"regions": {"right": {"polygon": polygon}}})
-    until(lambda: service.cameras["door"].health().counted > before + 3)
-    assert list(service.cameras["door"].latest().regions) == ["right"]
+    until(lambda: list(service.cameras["door"].latest().regions) == ["right"])
     cameras["hall"].restart()
     until(lambda: changes("hall", "camera") == ["lost", "back"])
     before = service.cameras["hall"].health().counted

@@ -162,16 +162,90 @@ def test_a_sink_waits_for_the_one_in_whose_place_it_is(caplog):
 
 
 def test_a_sink_does_not_wait_for_ever_for_one_that_hangs(monkeypatch):
-    monkeypatch.setattr(base, "_FORMER", 0.05)
+    monkeypatch.setattr(base, "_FORMER", 0.5)
     gate = threading.Event()
-    old = SinkThread(Recorder(gate=gate))
-    old.put(event())
-    old.close(timeout=0.05)
+    old = hanging(gate, event())
     sink = Recorder()
+    began = time.monotonic()
     new = SinkThread(sink, old)
     until(lambda: sink.opened)
+    assert time.monotonic() - began >= 0.5
+    assert old.is_alive()
     new.close()
     gate.set()
+
+
+def hanging(gate, *items):
+    """Return a thread that was closed while its sink hangs on the first of what it was given."""
+    sink = Recorder(gate=gate)
+    thread = SinkThread(sink)
+    for item in items:
+        thread.put(item)
+    until(lambda: thread._taking is not None)
+    thread.close(timeout=0.05)
+    return thread
+
+
+def test_what_a_sink_that_hangs_has_not_begun_to_take_goes_to_the_next_one():
+    gate = threading.Event()
+    items = [event(), event("cleared"), reading(1)]
+    old = hanging(gate, *items)
+    assert old.health().dropped == 3
+    sink = Recorder()
+    new = SinkThread(sink, old)
+    health = new.health()
+    assert (health.dropped, health.waiting) == (1, 2)  # the one on which it hangs may be lost
+    gate.set()
+    new.close(DEADLINE)
+    assert sink.taken == items[1:]
+    assert (new.health().delivered, new.health().dropped) == (2, 1)
+
+
+def test_a_sink_waits_for_the_one_that_the_one_before_it_waits_for():
+    gate = threading.Event()
+    first = hanging(gate, event())
+    items = [event("cleared"), event("lost")]
+    between, last = Recorder(), Recorder()
+    second = SinkThread(between, first)
+    second.put(items[0])
+    second.close(timeout=0.05)
+    third = SinkThread(last, second)
+    third.put(items[1])
+    until(lambda: not second.is_alive())
+    time.sleep(0.2)  # in which it would open
+    assert first.is_alive()
+    assert not last.opened
+    gate.set()
+    third.close(DEADLINE)
+    assert between.opened == 0
+    assert last.taken == items
+    health = third.health()
+    assert (health.delivered, health.dropped, health.waiting) == (2, 1, 0)
+
+
+def test_a_sink_that_waits_has_its_time_at_the_end():
+    gate = threading.Event()
+    sink, item = Recorder(), event()
+    thread = SinkThread(sink, hanging(gate, event()))
+    thread.put(item)
+    threading.Timer(0.2, gate.set).start()
+    thread.close(DEADLINE)
+    assert (sink.taken, sink.closed) == ([item], 1)
+
+
+def test_an_event_on_which_a_sink_failed_goes_to_the_next_one():
+    item, gate = event(), threading.Event()
+    old = SinkThread(Recorder(failures=1, gate=gate))
+    old.put(item)
+    until(lambda: old._taking is not None)
+    threading.Timer(0.2, gate.set).start()
+    old.close(DEADLINE)
+    assert old.health().dropped == 1
+    sink = Recorder()
+    new = SinkThread(sink, old)
+    new.close(DEADLINE)
+    assert sink.taken == [item]
+    assert new.health().dropped == 0
 
 
 def test_numbers_as_json():

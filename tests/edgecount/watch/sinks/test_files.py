@@ -117,6 +117,89 @@ def test_what_a_kill_left_of_a_line_is_cut_off(tmp_path, torn):
     assert path.read_bytes() == b"whole\nnext\n"
 
 
+ROW = b'1,door,alarm,"a, ""b""",5' + b"," * 10 + b"raised,people"
+DOCUMENT = b'{"type":"event","unit":null}'
+MARK = b"\xef\xbb\xbf"
+
+
+@pytest.mark.parametrize(
+    ("sink", "before"),
+    [
+        (CsvTable, HEADER + ROW),
+        (CsvTable, MARK + HEADER.replace(b"\n", b"\r\n") + ROW + b"\r\n" + ROW),
+        (CsvTable, HEADER + b"1,door,frame,,2" + b"," * 11),
+        (JsonLines, DOCUMENT + b"\n" + DOCUMENT),
+        (JsonLines, MARK + DOCUMENT),
+    ],
+)
+def test_a_whole_last_line_without_an_end_is_ended(tmp_path, make_event, sink, before):
+    path = tmp_path / "counts"
+    path.write_bytes(before)
+    opened = sink(path)
+    opened.open()
+    opened.event(make_event())
+    opened.close()
+    after = path.read_bytes()
+    assert after.startswith(before + b"\n")
+    assert len(after.splitlines()) == len(before.splitlines()) + 1
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("sink", "whole", "line"), [(CsvTable, HEADER, ROW), (JsonLines, DOCUMENT + b"\n", DOCUMENT)]
+)
+def test_a_last_line_that_is_not_whole_is_cut_off(tmp_path, sink, whole, line):
+    path = tmp_path / "counts"
+    for size in range(1, len(line)):
+        if line[:size].endswith(b",raised,"):
+            continue  # as whole as a row of a camera
+        path.write_bytes(whole + line[:size])
+        opened = sink(path)
+        opened.open()
+        opened.close()
+        assert path.read_bytes() == whole, line[:size]
+
+
+@pytest.mark.parametrize("keep", [0, 10])
+@pytest.mark.parametrize("mark", [MARK, b""])
+@pytest.mark.parametrize("end", [b"\r", b""])
+@pytest.mark.parametrize(
+    ("sink", "lines"), [(CsvTable, [HEADER[:-1], ROW, ROW]), (JsonLines, [DOCUMENT, DOCUMENT])]
+)
+def test_a_file_whose_line_ends_are_cr_alone_is_put_aside(
+    tmp_path, make_event, caplog, keep, mark, end, sink, lines
+):
+    path, aside = tmp_path / "counts.txt", tmp_path / "counts.1.txt"
+    before = mark + b"\r".join(lines) + end
+    path.write_bytes(before)
+    opened = sink(path, keep=keep)
+    opened.open()
+    opened.event(make_event())
+    assert aside.read_bytes() == before
+    # A spreadsheet may also save it while it is written.
+    saved = tmp_path / "saved"
+    saved.write_bytes(before.replace(b"door", b"hall"))
+    saved.replace(path)
+    opened.event(make_event("cleared"))
+    opened.close()
+    assert aside.read_bytes() == before.replace(b"door", b"hall")
+    assert b"cleared" in path.read_bytes()
+    told = f"{path} cannot be continued: its line ends are CR alone; it is now {aside}"
+    assert [one.getMessage() for one in caplog.records] == [told] * 2
+
+
+def test_a_table_that_is_put_aside_keeps_a_last_row_without_an_end(tmp_path, caplog):
+    path, aside = tmp_path / "counts.csv", tmp_path / "counts.1.csv"
+    before = b"time,camera,people\n1,2,3"
+    path.write_bytes(before)
+    sink = CsvTable(path)
+    sink.open()
+    sink.close()
+    assert aside.read_bytes() == before
+    (told,) = caplog.records
+    assert "it has other columns; it is now" in told.getMessage()
+
+
 @pytest.mark.parametrize("keep", [0, 10])
 @pytest.mark.parametrize("sink", [CsvTable, JsonLines])
 @pytest.mark.parametrize(
