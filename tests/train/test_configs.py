@@ -45,7 +45,7 @@ def test_a_config_builds_what_it_names(name):
     check_crop(config, network, objective)
     assert not config.backbone_weights or network.pretrained
     for entry in config.data:
-        assert entry.reader in {*READERS, "scenes", "blank"}
+        assert entry.reader in {*READERS, "scenes", "patterns", "blank"}
         assert not entry.split or (SPLITS / f"{entry.split}.txt").is_file()
 
 

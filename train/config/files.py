@@ -36,7 +36,12 @@ _KEYS_OF_SETS = (
     "accept_damaged",
     "max_pixels",
 )
-_KEYS_OF: dict[str, tuple[str, ...]] = {"blank": (), "scenes": (*_KEYS_OF_CROPS, "number")}
+_KEYS_OF_DRAWN = (*_KEYS_OF_CROPS, "number")
+_KEYS_OF: dict[str, tuple[str, ...]] = {
+    "blank": (),
+    "scenes": _KEYS_OF_DRAWN,
+    "patterns": _KEYS_OF_DRAWN,
+}
 
 
 def load_config(path: Path, changes: Iterable[str] = ()) -> TrainConfig:

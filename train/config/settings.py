@@ -38,7 +38,8 @@ class DataConfig:
     """One set of the training mixture.
 
     Attributes:
-        reader: a key of :data:`edgecount.train.data.READERS`, ``scenes`` (rendered crowds) or
+        reader: a key of :data:`edgecount.train.data.READERS`, ``scenes`` (rendered crowds),
+            ``patterns`` (drawn fruit, leaves, books, stones and the like, without people) or
             ``blank`` (images of nothing).
         path: the set's folder, relative to ``data_root``.
         split: the list of held-out images, a file of ``splits/`` or the path of one.

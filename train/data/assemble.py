@@ -146,8 +146,8 @@ def _hold_out(
 def _read(entry: DataConfig, config: TrainConfig, out: Path) -> list[Sample]:
     if entry.reader == "blank":
         return []
-    if entry.reader == "scenes":
-        return _render(entry, out, config.seed)
+    if entry.reader in {"scenes", "patterns"}:
+        return _draw(entry, out, config.seed)
     choice = None if entry.unannotated == "usual" else entry.unannotated
     samples = read_samples(entry.reader, config.root() / entry.path, unannotated=choice)
     unknown = set(entry.exclude) - {sample.name for sample in samples}
@@ -190,9 +190,10 @@ def fitted(sample: Sample, max_side: int = InputSpec().max_side, enlarge: float 
     return sample.shrunk(min(enlarge, max_side / longer))
 
 
-def _render(entry: DataConfig, out: Path, seed: int) -> list[Sample]:
-    from edgecount.train.data.scenes import render_samples
+def _draw(entry: DataConfig, out: Path, seed: int) -> list[Sample]:
+    from edgecount.train.data.scenes import draw_samples, render_samples
 
     if entry.number < 1:
-        raise ConfigError("data.number: expected how many scenes to render, at least 1")
-    return render_samples(out / SCENES, entry.number, seed)
+        raise ConfigError(f"data.number: expected how many {entry.reader} to draw, at least 1")
+    draw = render_samples if entry.reader == "scenes" else draw_samples
+    return draw(out / SCENES, entry.number, seed)

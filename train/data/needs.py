@@ -17,7 +17,7 @@ KEYS = (DATA, BACKBONE, "initial_weights", "prune_from", "grow_from", TEACHER)
 # Read again when a run goes on: its checkpoint has the rest.
 KEYS_OF_RESUMED = (DATA, TEACHER)
 
-_DRAWN = ("scenes", "blank")  # sets without files
+_DRAWN = ("scenes", "patterns", "blank")  # sets without files
 
 
 @dataclass(frozen=True)
