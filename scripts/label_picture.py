@@ -12,6 +12,7 @@ import numpy as np
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.expected_conditions import alert_is_present
 from selenium.webdriver.support.ui import WebDriverWait
 
 from edgecount import EdgeCounter
@@ -50,9 +51,10 @@ def _photograph(address: str) -> np.ndarray:
         driver.get(address)
         for title, keys in (("gate-1", Keys.ENTER), ("gate-2", "e"), ("gate-3", "")):
             _wait(driver, title)
+            asks = keys == "e" and not _text(driver, "count").startswith("0")
             driver.find_element("id", "board").send_keys(keys)
-            if keys == "e":  # heads are proposed, so it asks
-                driver.switch_to.alert.accept()
+            if asks:  # heads are proposed
+                WebDriverWait(driver, 60).until(alert_is_present()).accept()
         _wait(driver, "gate-3")
         driver.execute_script("document.activeElement.blur()")
         WebDriverWait(driver, 60).until(lambda _: _text(driver, "saved") == "Saved")

@@ -158,6 +158,13 @@ class Page:
             time.sleep(0.5 if not i else 0.03)  # as keyboards do
         self.driver.execute_cdp_cmd("Input.dispatchKeyEvent", {"type": "keyUp", **event})
 
+    def alert(self) -> Any:
+        """Wait for the question that the page asks."""
+        from selenium.webdriver.support.expected_conditions import alert_is_present
+        from selenium.webdriver.support.wait import WebDriverWait
+
+        return WebDriverWait(self.driver, 60).until(alert_is_present())
+
     def leave(self) -> None:
         """Go to an empty page, also where changes are not saved."""
         self.driver.get("about:blank")

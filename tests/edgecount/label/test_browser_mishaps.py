@@ -36,12 +36,12 @@ def test_nobody_is_asked_about_where_heads_are_proposed(proposing):
     page.open()
     page.shows("a.jpg", "3 proposed")
     page.press("e")
-    alert = page.driver.switch_to.alert
+    alert = page.alert()
     assert alert.text == "Nobody here? The 3 proposed heads are not taken."
     alert.dismiss()
     page.shows("a.jpg", "3 proposed")
     page.press("e")
-    page.driver.switch_to.alert.accept()
+    page.alert().accept()
     page.shows("b.png", "proposed")
     page.is_saved()
     assert page.server.tally() == {"open": 0, "empty": 1, "heads": 0}
