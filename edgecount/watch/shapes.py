@@ -10,10 +10,7 @@ from typing import Any
 from edgecount.errors import ConfigError
 
 SHAPES = ("regions", "excluded", "lines", "ground")
-
-
-NAMED = ("regions", "lines")
-"""Those of them that have names."""
+NAMED = ("regions", "lines")  # mappings by name
 
 
 class ChangedError(ConfigError):

@@ -268,6 +268,7 @@ class Core:
                     if attempt.first is not None or self._error is None:
                         self._error = str(error)
                     return self._given_up()
+                self._was_live = self._was_live or attempt.first is not None
                 self._note_uptime(attempt)
                 self._note_fault(error)
                 stalled = isinstance(error, _StallError) and attempt.first is not None
@@ -281,7 +282,6 @@ class Core:
 
     def _note_uptime(self, attempt: Attempt) -> None:
         """Begin anew, with delays and messages, when a camera had been well for a while."""
-        self._was_live = self._was_live or attempt.first is not None
         if attempt.first is not None and self._well - attempt.first >= _WELL:
             self._backoff.reset()
             self._told.clear()

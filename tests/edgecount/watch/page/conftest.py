@@ -20,6 +20,7 @@ with warnings.catch_warnings():
     warnings.filterwarnings("ignore", "Using `httpx` with `starlette.testclient`")
     from starlette.testclient import TestClient
 
+from edgecount.scenes import render_scene
 from edgecount.watch.page.access import Access
 from edgecount.watch.page.app import build_app
 
@@ -123,3 +124,24 @@ def client_of(service: StandIn) -> Iterator[ClientMaker]:
 @pytest.fixture
 def client(client_of: ClientMaker) -> TestClient:
     return client_of()
+
+
+@pytest.fixture(scope="module")
+def picture() -> Any:
+    scene = render_scene(12, size=(320, 240), seed=3, place="plaza", light="day")
+    return scene.image, scene.points
+
+
+@pytest.fixture
+def browser(driver: Any, picture: Any) -> Iterator[Any]:
+    from browsing import visiting  # skips where there is no Selenium
+
+    shapes = {
+        "regions": {"hall": {"polygon": [[0.1, 0.1], [0.9, 0.1], [0.9, 0.9], [0.1, 0.9]]}},
+        "lines": {"gate": {"start": [0.5, 1], "end": [0.5, 0]}},
+        "ground": {"corners": [[0.4, 0.5], [0.6, 0.5], [0.8, 1], [0.2, 1]], "width": 4, "depth": 6},
+    }
+    door = Camera("door", "<i>Door</i>", [picture], shapes=shapes, alarms={"crowded": RAISED})
+    service = StandIn([door, Camera("yard", "Yard", [picture])])
+    with visiting(driver, service, faults=["status of 4"]) as browser:
+        yield browser

@@ -2,35 +2,11 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-from typing import Any
-
 import pytest
-from browsing import Browser, Keys, before_the_page, drag, serving, speak, visiting
+from browsing import Browser, Keys, drag, serving
 
 from edgecount.runtime.sources.live import SourceState
-from edgecount.scenes import render_scene
 from stand_in import EDITOR, RAISED, VIEWER, Camera, StandIn
-
-
-@pytest.fixture(scope="module")
-def picture() -> Any:
-    scene = render_scene(12, size=(320, 240), seed=3, place="plaza", light="day")
-    return scene.image, scene.points
-
-
-@pytest.fixture
-def browser(driver: Any, picture: Any) -> Iterator[Browser]:
-    shapes = {
-        "regions": {"hall": {"polygon": [[0.1, 0.1], [0.9, 0.1], [0.9, 0.9], [0.1, 0.9]]}},
-        "lines": {"gate": {"start": [0.5, 1], "end": [0.5, 0]}},
-        "ground": {"corners": [[0.4, 0.5], [0.6, 0.5], [0.8, 1], [0.2, 1]], "width": 4, "depth": 6},
-    }
-    door = Camera("door", "<i>Door</i>", [picture], shapes=shapes, alarms={"crowded": RAISED})
-    service = StandIn([door, Camera("yard", "Yard", [picture])])
-    with visiting(driver, service, faults=["status of 4"]) as browser:
-        yield browser
 
 
 def test_a_camera_is_shown_with_its_numbers(browser):
@@ -61,53 +37,6 @@ def test_density_is_switched_on_and_stays_on(browser):
     browser.open("door")
     assert browser.find("[data-layer=density]").attribute("aria-pressed") == "true"
     browser.find("[data-layer=density]").click()
-
-
-def test_numbers_are_those_of_the_browsers_language(browser, driver):
-    door = browser.service.cameras["door"]
-    door.turn = 600  # crossings: 427.0 and 410.0; pictures: 600
-    door.given_alarms["crowded"] |= {"above": 2.5, "count": 1234.0}
-    speak(driver, "de-DE")
-    try:
-        browser.open("door")
-        browser.until(lambda: "above 2,5 people" in browser.text(".alarm"))
-        assert "1.234 now" in browser.text(".alarm")
-        assert "Pictures a second\n25,0" in browser.text(".facts")
-        assert re.search(r"\d,\d\d per m²", browser.text(".side table"))
-        browser.open()
-        browser.until(lambda: "9.120" in browser.text("table"))
-    finally:
-        speak(driver, "en-US")
-
-
-# What came to browsers after the oldest that the page is for: Safari 15.5, Chrome 102, Firefox 112.
-OLD = """
-delete window.OffscreenCanvas;
-for (const name of ["timeout", "any"]) delete AbortSignal[name];
-for (const name of ["toSorted", "toReversed", "toSpliced", "with"]) delete Array.prototype[name];
-for (const name of ["groupBy"]) { delete Object[name]; delete Map[name]; }
-delete Promise.withResolvers; delete Array.fromAsync; delete window.Iterator;"""
-
-
-def test_browsers_of_2022_show_and_save_everything(browser, driver):
-    with before_the_page(driver, OLD):
-        browser.open("door")
-        browser.until(browser.is_painted)
-        browser.find("[data-layer=density]").click()
-        browser.until(lambda: "people per 100" in browser.text(".legend"))
-        browser.find("[data-layer=density]").click()
-        code = "return document.querySelector('.map canvas').height"
-        browser.until(lambda: browser.script(code) != 150)  # that of one that is not drawn yet
-        browser.button("Edit regions").click()
-        browser.find("[data-corner='0']").send_keys(Keys.ARROW_RIGHT)
-        browser.button("Save").click()
-        browser.until(lambda: browser.service.calls)
-
-
-def test_an_older_browser_is_told(browser, driver):
-    with before_the_page(driver, "delete Object.hasOwn; delete Array.prototype.findLast;"):
-        driver.get(browser.url)
-        browser.until(lambda: "too old for the page" in browser.text("main"))
 
 
 def test_an_alarm_is_acknowledged(browser):
