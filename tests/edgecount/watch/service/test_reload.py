@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from watching import LEFT, Kept, config, section, until
 
-from edgecount import ConfigError, EdgeCounter
+from edgecount import ConfigError, EdgeCounter, LiveOptions
 from edgecount.fake import FakeCamera, HeadBackend, Show
 from edgecount.runtime.backends import DeviceBackend
 from edgecount.runtime.sources.live import SourceState
@@ -21,8 +21,11 @@ from edgecount.watch.service.counting import Counting
 
 @pytest.fixture
 def cameras() -> dict[str, FakeCamera]:
+    every = LiveOptions(newest=False)  # a busy machine may be too slow for twenty a second
     return {
-        name: FakeCamera([Show(600, people=people)], name=name, fps=20, size=(320, 240))
+        name: FakeCamera(
+            [Show(600, people=people)], name=name, fps=20, size=(320, 240), options=every
+        )
         for name, people in (("door", 5), ("hall", 8))
     }
 
