@@ -131,7 +131,7 @@ def mall(counter: EdgeCounter) -> None:
         assert found is not None
         count = found["left"].count
         there = float((sample.points[:, 0] < result.size[0] / 2).sum())
-        rows.append((there, count, anchor.update(now, flow.net, count), flow.net, heads.net))
+        rows.append((there, count, anchor.update(now, count, net=flow.net), flow.net, heads.net))
     there, count, held, net, heads_net = np.array(rows).T
     print(
         f"{len(rows)} frames, {there.mean():.1f} annotated people on the left, from "

@@ -21,10 +21,11 @@ from selenium import webdriver
 from selenium.webdriver.chrome.service import Service as Driver
 
 from edgecount import EdgeCounter
+from edgecount._web.assets import SHARED, assets
 from edgecount.fake import FakeCamera, HeadBackend, Show
 from edgecount.watch.config import CameraConfig, WatchConfig
 from edgecount.watch.page import PageServer
-from edgecount.watch.page.assets import assets
+from edgecount.watch.page.api import STATIC
 from edgecount.watch.service import Service
 
 SIZE = (1280, 720)
@@ -47,8 +48,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=30.0)
     parser.add_argument("--visits", type=int, default=10)
     given = parser.parse_args()
-    size = sum(len(one.content) for one in assets().values())
-    packed = sum(len(one.packed) for one in assets().values())
+    files = [*assets(SHARED).values(), *assets(STATIC).values()]
+    size = sum(len(one.content) for one in files)
+    packed = sum(len(one.packed) for one in files)
     print(f"Files of the page: {size / 1000:.1f} kB, {packed / 1000:.1f} kB as they are sent.\n")
     with running(given.cameras, given.fps, given.seconds) as service, browser() as driver:
         server = PageServer(service, "127.0.0.1:0")

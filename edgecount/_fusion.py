@@ -91,7 +91,7 @@ def region_sums(
     cells: NDArray[np.int64],
     shares: NDArray[np.floating],
 ) -> tuple[Array, Array, Array]:
-    """Return the fused counts, the people by density and the points of R regions.
+    """Return the fused counts, at least 0, the people by density and the points of R regions.
 
     Args:
         people: (h, w) people per cell.
@@ -103,4 +103,5 @@ def region_sums(
     table = np.stack([people.ravel().astype(np.float64), (weights * people).ravel()], axis=1)
     density, counts = (flat @ table).T
     at = flat[:, cells]
-    return counts + at @ (1 - weights.ravel()[cells]), density, at.sum(1)
+    fused: Array = np.maximum(counts + at @ (1 - weights.ravel()[cells]), 0.0)
+    return fused, density, at.sum(1)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import operator
 import os
 from collections.abc import Callable, Iterable, Sequence
-from numbers import Real
 from typing import Any, NoReturn
 
+from edgecount._numbers import is_finite
+from edgecount._text import utc_text
 from edgecount.errors import ConfigError, InputError, SourceError
 from edgecount.runtime.sources import LiveOptions, Source
 from edgecount.runtime.sources.urls import shown_url, stream_name
@@ -66,8 +66,15 @@ def _check_origin(frame: Any) -> None:
         ) from None
     for name in ("time", "captured", "media_time"):
         time = getattr(frame, name, None)
-        if time is not None and not (isinstance(time, Real) and math.isfinite(time)):
+        if time is not None and not is_finite(time):
             raise InputError(f"frame: expected seconds as its {name}, got {time!r}")
+    captured = getattr(frame, "captured", None)
+    try:
+        utc_text(float(captured or 0.0))
+    except (OSError, OverflowError, ValueError):  # milliseconds are a year in the far future
+        raise InputError(
+            f"frame: expected UNIX time in seconds as its captured, got {captured!r}"
+        ) from None
 
 
 def check_sources(sources: object) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from numbers import Real
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edgecount._numbers import is_finite, is_number
 from edgecount.errors import ConfigError, MissingExtraError
 
 if TYPE_CHECKING:
@@ -55,12 +56,11 @@ def head_boxes(
     Raises:
         ConfigError: the radius is not a number above 0.
     """
-    given: object = radius
     if radius is None:
         limits = _SMALLEST * max(size), _LARGEST * max(size)
         radii = np.clip(_OF_SPACING * neighbour_distance(points[:, :2]), *limits)[:, None]
-    elif isinstance(given, Real) and 0 < float(given) < np.inf:
-        radii = np.full((len(points), 1), float(given))
+    elif is_finite(radius) and radius > 0:
+        radii = np.full((len(points), 1), float(radius))
     else:
         raise ConfigError(f"radius: expected pixels above 0, or None, got {radius!r}")
     middles = points[:, :2].astype(np.float64)
@@ -135,7 +135,7 @@ def _rows(boxes: NDArray[np.float32] | None) -> list[list[float]]:
 
 
 def _coco_id(name: str, value: object) -> int | str:
-    if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
+    if is_number(value, Integral):
         return int(value)  # NumPy's are none of JSON's
     if isinstance(value, str) and value:
         return value

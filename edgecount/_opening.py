@@ -40,7 +40,7 @@ def open_settings(
     *,
     regions: RegionsLike | None,
     threshold: float | None,
-    max_side: int | Literal["model"] | None,
+    max_side: int | Literal["model", "native"] | None,
     threads: int | None,
     precision: str,
     capacity: int | None,

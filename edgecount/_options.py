@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
-from numbers import Integral, Real
+from numbers import Integral
 from typing import TYPE_CHECKING, Literal
 
+from edgecount._numbers import is_finite, is_number
 from edgecount.errors import ConfigError
 
 if TYPE_CHECKING:
     from edgecount.manifest import Manifest
 
 MODEL_DEFAULT: Literal["model"] = "model"
+
+NATIVE_SIZE: Literal["native"] = "native"
+
+ENGINES = (
+    *("auto", "tensorrt", "tensorrt-rtx", "onnxruntime-cuda", "onnxruntime"),
+    *("openvino", "openvino-gpu", "openvino-npu"),
+)
+"""Names of backends that run a model."""
+
+BACKENDS = (*ENGINES, "fake")
+"""All names of backends: one needs no model, and messages do not offer it."""
 
 MAX_PIXELS = 250_000_000
 """Most pixels of an image file, unless more are allowed: 750 MB as 8-bit BGR."""
@@ -26,6 +39,14 @@ PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 """Kinds of numbers that an engine can be asked to compute in."""
 
 
+def check_backend(name: object) -> None:
+    """Refuse what is the name of no backend."""
+    if name not in BACKENDS:
+        close = difflib.get_close_matches(str(name).lower(), ENGINES, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        raise ConfigError(f"backend: expected one of {', '.join(ENGINES)}, got {name!r}{hint}")
+
+
 def check_precision(precision: str) -> None:
     """Refuse a precision that is none of `PRECISIONS`."""
     if precision not in PRECISIONS:
@@ -36,7 +57,7 @@ def check_threshold(threshold: float | None, manifest: Manifest) -> float:
     """Return the threshold, a score in [0, 1); for None the model's."""
     if threshold is None:
         return manifest.postprocess.threshold
-    if not _is_number(threshold, Real) or not 0 <= threshold < 1:
+    if not is_finite(threshold) or not 0 <= threshold < 1:
         raise ConfigError(f"threshold: expected a number in [0, 1), got {threshold!r}")
     check_heads("threshold", manifest)
     return float(threshold) + 0.0  # -0.0 is 0.0
@@ -57,14 +78,15 @@ def check_heads(option: str, manifest: Manifest) -> None:
 
 
 def check_max_side(max_side: int | str | None, manifest: Manifest) -> int | None:
-    """Return the longest side in pixels, or None for no limit; for "model" the model's."""
+    """Return the longest side in pixels, or None for no limit ("native"); for "model" its own."""
     if max_side == MODEL_DEFAULT:
         return manifest.input.max_side
-    if max_side is None:
+    if max_side is None or max_side == NATIVE_SIZE:
         return None
-    if isinstance(max_side, str) or not _is_number(max_side, Integral) or max_side < 1:
+    if isinstance(max_side, str) or not is_number(max_side, Integral) or max_side < 1:
         raise ConfigError(
-            f'max_side: expected a whole number of pixels, "model" or None, got {max_side!r}'
+            'max_side: expected a whole number of pixels, "model", "native" or None, got '
+            f"{max_side!r}"
         )
     return int(max_side)
 
@@ -73,7 +95,7 @@ def check_capacity(capacity: int | None) -> int:
     """Return the largest number of points; for None 0, which means no limit."""
     if capacity is None:
         return 0
-    if not _is_number(capacity, Integral) or capacity < 1:
+    if not is_number(capacity, Integral) or capacity < 1:
         raise ConfigError(
             f"capacity: expected a whole number, 1 or more, or None for no limit, got {capacity!r}"
         )
@@ -82,7 +104,7 @@ def check_capacity(capacity: int | None) -> int:
 
 def check_zoom(zoom: int, manifest: Manifest) -> int:
     """Return the number of enlargements, which only models with a heatmap can use."""
-    if not _is_number(zoom, Integral) or not 0 <= zoom <= MOST_ZOOM:
+    if not is_number(zoom, Integral) or not 0 <= zoom <= MOST_ZOOM:
         raise ConfigError(f"zoom: expected a whole number from 0 to {MOST_ZOOM}, got {zoom!r}")
     if zoom and manifest.output("heatmap") is None:
         raise ConfigError(
@@ -109,14 +131,14 @@ def check_flag(name: str, value: object, expected: str = "True or False") -> boo
 
 def check_max_pixels(max_pixels: int) -> int:
     """Return the largest number of pixels of an image file."""
-    if not _is_number(max_pixels, Integral) or max_pixels < 1:
+    if not is_number(max_pixels, Integral) or max_pixels < 1:
         raise ConfigError(f"max_pixels: expected a whole number, 1 or more, got {max_pixels!r}")
     return int(max_pixels)
 
 
 def check_threads(threads: int | None) -> None:
     """Refuse a number of threads that is neither None nor a whole number from 1 to the most."""
-    if threads is not None and not (_is_number(threads, Integral) and 1 <= threads <= MOST_THREADS):
+    if threads is not None and not (is_number(threads, Integral) and 1 <= threads <= MOST_THREADS):
         raise ConfigError(
             f"threads: expected a number from 1 to {MOST_THREADS}, or None for all cores, "
             f"got {threads!r}"
@@ -125,7 +147,7 @@ def check_threads(threads: int | None) -> None:
 
 def check_workers(workers: int | None) -> None:
     """Refuse a number of workers that is neither None nor a whole number from 1 to the most."""
-    if workers is not None and not (_is_number(workers, Integral) and 1 <= workers <= MOST_THREADS):
+    if workers is not None and not (is_number(workers, Integral) and 1 <= workers <= MOST_THREADS):
         raise ConfigError(
             f"workers: expected a number from 1 to {MOST_THREADS}, or None for what suits the "
             f"engine, got {workers!r}"
@@ -144,7 +166,7 @@ def check_device(device: int | Sequence[int] | None, backend: object) -> tuple[i
     numbers = device if isinstance(device, Sequence) else (device,)
     if (
         not numbers
-        or not all(_is_number(number, Integral) and number >= 0 for number in numbers)
+        or not all(is_number(number, Integral) and number >= 0 for number in numbers)
         or len(set(numbers)) < len(numbers)
     ):
         raise ConfigError(
@@ -159,16 +181,5 @@ def check_device(device: int | Sequence[int] | None, backend: object) -> tuple[i
     return tuple(int(number) for number in numbers)
 
 
-def check_timeout(timeout: float | None) -> None:
-    """Refuse a timeout that is neither None nor a number of seconds, 0 or more."""
-    if timeout is not None and not (_is_number(timeout, Real) and 0 <= timeout < float("inf")):
-        raise ConfigError(f"timeout: expected seconds, 0 or more, or None, got {timeout!r}")
-
-
 def _roles(manifest: Manifest) -> str:
     return " and ".join(dict.fromkeys(output.role for output in manifest.outputs))
-
-
-def _is_number(value: object, kind: type) -> bool:
-    """Return whether a value is a number of this kind; True and False are not."""
-    return isinstance(value, kind) and not isinstance(value, bool)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from edgecount._given import check_callback, check_live, check_sources
-from edgecount._options import check_timeout
+from edgecount._numbers import check_seconds
 from edgecount.errors import EdgeCountError
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def stream_several(
 ) -> Stream[CountResult]:
     """Return the results of several sources side by side; see `EdgeCounter.stream_many`."""
     check_sources(sources)
-    check_timeout(timeout)
+    check_seconds("timeout", timeout, optional=True)
     check_live(live)
     check_callback("on_error", on_error, optional=True)
     # Not late: a picture that cannot be read ends its source before its next one is taken.

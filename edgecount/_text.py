@@ -1,8 +1,9 @@
-"""Names of files as text: a path may hold bytes that are no UTF-8, which no output can."""
+"""Names of files and moments as text that every output can hold."""
 
 from __future__ import annotations
 
 import re
+from datetime import datetime, timezone
 
 SURROGATES = re.compile("[\ud800-\udfff]")
 
@@ -13,6 +14,12 @@ def valid_text(text: str) -> str:
     Python keeps such a byte of a path as a lone surrogate (PEP 383), which cannot be encoded.
     """
     return SURROGATES.sub(_escaped, text)
+
+
+def utc_text(time: float) -> str:
+    """Return a UNIX time as RFC 3339 in UTC, to the millisecond."""
+    moment = datetime.fromtimestamp(time, timezone.utc)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _escaped(match: re.Match[str]) -> str:

@@ -57,8 +57,8 @@ class EdgeCounter:
             None: the model's. With another one, or at another size than by default, results have no
             interval: the model's was not measured so.
         max_side: frames whose longer side is longer are shrunk to it, in pixels; "model": the
-            model's own limit, at which heads have the sizes it was trained on; None: never shrink.
-            Frames past 2048 x 2048 pixels then run in overlapping tiles.
+            model's own limit, at which heads have the sizes it was trained on; "native" or None:
+            never shrink. Frames past 2048 x 2048 pixels then run in overlapping tiles.
         threads: threads of the engine on the CPU; None: one per core.
         precision: the kind of numbers to compute in: "auto" (a faster one than the model's where
             its counts were proven to stay, by the export or on the first use), or "float32",
@@ -98,7 +98,7 @@ class EdgeCounter:
         backend: str | Backend = "auto",
         regions: RegionsLike | None = None,
         threshold: float | None = None,
-        max_side: int | Literal["model"] | None = MODEL_DEFAULT,
+        max_side: int | Literal["model", "native"] | None = MODEL_DEFAULT,
         threads: int | None = None,
         precision: str = "auto",
         workers: int | None = None,
@@ -245,10 +245,11 @@ class EdgeCounter:
             live: how cameras and streams are read that are no `LiveSource`; None: the defaults.
 
         Raises:
+            ConfigError: an argument makes no sense.
             SourceError: the source cannot be opened, or stops before its end.
             BackendError: see `count`; or the counter was closed.
         """
-        yield from stream_one(self._pipeline, self._jobs, source, live).results
+        return stream_one(self._pipeline, self._jobs, source, live).results
 
     def count_frames(self, frames: Iterable[Frame] | Source) -> Iterator[tuple[Frame, CountResult]]:
         """Count frames of a source of one's own, each with its result, in order; see `stream`.

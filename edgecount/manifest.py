@@ -225,12 +225,25 @@ class IntervalSpec:
             value = getattr(self, name)
             check(0 <= value <= MOST_PEOPLE, f"{at}.{name}", "a number from 0 to 1e9", value)
 
+    def of(self, count: float, density: float | None, points: float | None) -> tuple[float, float]:
+        """Return the interval of a count, of a frame or a region; see `around`.
+
+        Density and points are the counts of either alone, None where there is none: where they
+        disagree the model is less sure of both.
+        """
+        return self.around(count, self.difference(density, points))
+
+    @staticmethod
+    def difference(density: float | None, points: float | None) -> float:
+        """Return the density's count minus the points'; 0 where one is None: there is only one."""
+        return 0.0 if density is None or points is None else density - points
+
     def around(self, count: float, difference: float = 0.0) -> tuple[float, float]:
         """Return the interval of a count.
 
         Args:
             count: the estimate, in people.
-            difference: the density's count minus the points'; 0 where there is only one.
+            difference: that of `difference`.
 
         Returns:
             Its lower end, at least 0, and its upper end, in people.

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import reprlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecount._density import LEFT_OUT
 from edgecount._heads import coco_results, detections, head_boxes
-from edgecount._text import valid_text
+from edgecount._text import utc_text, valid_text
 
 if TYPE_CHECKING:
     from supervision import Detections
@@ -31,7 +33,7 @@ class RegionCount:
 
     Attributes:
         name: the region's name.
-        count: the fused estimate, in people.
+        count: the fused estimate, in people; 0 or more.
         density_count: the density map's share of the region; None without a density map.
         peak_count: head points, each weighted by the part of its map cell that the region
             covers, hence not always whole; None of a model that gives a density map alone.
@@ -47,15 +49,16 @@ class RegionCount:
         return {key: value for key, value in vars(self).items() if key != "name"}
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class CountResult:
     """The people in one frame. Its arrays are copies that later frames do not touch.
 
     Attributes:
-        count: the estimate of people in the frame, density and points fused.
+        count: the estimate of people in the frame, density and points fused; 0 or more.
         interval: (low, high): the truth lies inside for nine in ten images like those that the
             model was measured on (`manifest.postprocess.interval.coverage`); None: not measured.
-        density_count: sum of the density map; None without a density map.
+        density_count: sum of the density map, which some models have a little below 0 in an empty
+            place; None without a density map.
         peak_count: all head points found, also those beyond the capacity; None of a model that
             gives a density map alone.
         points: float32 (N, 3): x and y of each head in source pixels, within
@@ -109,41 +112,52 @@ class CountResult:
     )
     boxes: NDArray[np.float32] | None = None
 
-    def to_dict(self, points: bool = False) -> dict[str, Any]:
+    def __repr__(self) -> str:
+        """Return the counts and what was counted, without the values of the arrays."""
+        interval = self.interval and tuple(round(float(end), 2) for end in self.interval)
+        # Of a counter with density=False the density has no shape.
+        density = self.density if self.density is LEFT_OUT else self.density.shape
+        regions = {name: round(float(one.count), 2) for name, one in self.regions.items()}
+        return (
+            f"CountResult(count={self.count:.2f}, interval={interval}, points={len(self.points)}, "
+            f"density={density}, regions={reprlib.repr(regions)}, size={self.size}, "
+            f"source={self.source!r}, frame={self.frame}, model={self.model!r}, "
+            f"backend={self.backend!r})"
+        )
+
+    def to_dict(self, *, points: bool = False) -> dict[str, Any]:
         r"""Return the result as plain JSON types, without the density map.
 
         Args:
-            points: give the list of [x, y, score] rather than the number of points, and that of
-                [left, top, right, bottom] where the model gives boxes.
+            points: add the list of [x, y, score] of each head, and that of [left, top, right,
+                bottom] where the model gives boxes.
 
         Returns:
-            source (bytes of a path that are no UTF-8 as the text ``\xNN``), frame, time, captured,
-            media_time, size (width, height), count, interval, density_count, points (None of a
-            model that gives a density map alone), boxes if they are given, regions, overflow,
-            model, backend, precision and timings_ms.
+            source (bytes of a path that are no UTF-8 as the text ``\xNN``), frame, time, captured
+            (RFC 3339 in UTC), media_time, size (width, height), count, interval, density_count,
+            peak_count, regions, overflow, model, backend, precision and timings_ms; points (None
+            of a model that gives a density map alone) and boxes if they are asked for.
         """
-        found: int | list[list[float]] | None = self.peak_count
-        boxes = {}
-        if points and found is not None:
+        heads: dict[str, list[list[float]] | None] = {}
+        if points:
             # 1/100 pixel and 1/10,000 of a score: float32 digits past that are noise.
-            heads = self.points.tolist()
-            found = [[round(x, 2), round(y, 2), round(score, 4)] for x, y, score in heads]
+            rows = [[round(x, 2), round(y, 2), round(s, 4)] for x, y, s in self.points.tolist()]
+            heads["points"] = None if self.peak_count is None else rows
             if self.boxes is not None:
-                sides = self.boxes.tolist()
-                boxes = {"boxes": [[round(side, 2) for side in box] for box in sides]}
+                heads["boxes"] = [[round(side, 2) for side in box] for box in self.boxes.tolist()]
         timings = cast("dict[str, float]", self.timings)
         return {
             "source": None if self.source is None else valid_text(self.source),
             "frame": self.frame,
             "time": _milliseconds(self.time),
-            "captured": _milliseconds(self.captured),
+            "captured": None if self.captured is None else utc_text(self.captured),
             "media_time": _milliseconds(self.media_time),
             "size": list(self.size),
             "count": self.count,
             "interval": None if self.interval is None else list(self.interval),
             "density_count": self.density_count,
-            "points": found,
-            **boxes,
+            "peak_count": self.peak_count,
+            **heads,
             "regions": {name: region.to_dict() for name, region in self.regions.items()},
             "overflow": self.overflow,
             "model": self.model,

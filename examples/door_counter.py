@@ -2,9 +2,9 @@
 
     python door_counter.py rtsp://user:password@camera/stream --line "55%,100%;55%,20%"
 
-The line is drawn on the picture, in percent of its width and height: walk along it from the first
-point to the second, and who goes from your left to your right goes in. `--inside` is the part of
-the picture behind the door, whose absolute count keeps in minus out from drifting.
+The line is drawn on the picture, in percent of its width and height. Walk from its start to its
+end: who goes from your left to your right goes in. `--inside` is the part of the picture behind
+the door, whose absolute count keeps in minus out from drifting.
 """
 
 import argparse
@@ -32,7 +32,7 @@ def count_door(
     # Of a camera this is the newest picture each time; one that breaks off is opened again.
     for frame, result in counter.count_frames(source):
         crossed = lines.update(frame.time, result, frame.image)["door"]
-        there = anchor.update(frame.time, crossed.net, result.regions["inside"].count)
+        there = anchor.update(frame.time, result.regions["inside"].count, net=crossed.net)
         report = crossed, there
         if frame.time >= due:
             due = frame.time + every

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
+from edgecount._options import check_threads
 from edgecount.errors import ConfigError
 from edgecount.export.defaults import (
     CALIBRATED,
@@ -83,6 +84,7 @@ class ExportOptions:
                 raise ConfigError(
                     f"{name}: expected one of {', '.join(allowed)}, got {getattr(self, name)!r}"
                 )
+        check_threads(self.threads)
         if self.batch is not None and not 1 <= self.batch <= MAX_BATCH:
             raise ConfigError(f"batch: expected 1 to {MAX_BATCH} frames, got {self.batch}")
         for name in ("fp16_gate", "int8_gate"):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from edgecount._files import write_whole
 from edgecount.errors import OutputError
 from edgecount.export.graph.session import open_session
+from edgecount.runtime.models.engines import BEST_FIRST
 
 if TYPE_CHECKING:
     from edgecount.export.package import Export, FileRecord
@@ -26,7 +27,6 @@ log = logging.getLogger(__name__)
 MANIFEST = "edgecount_manifest"
 _BATCH = 8  # frames in a call of an ONNX file that takes any number
 _FILES = {"tensorrt": "model.plan", "onnxruntime": "model.onnx"}
-_BEST = ("fp16", "int8", "fp32")  # the order in which EdgeCounter takes engines of a folder
 _ON_CPU = "model.int8-cpu.onnx"
 
 TritonBackend = Literal["tensorrt", "onnxruntime"]
@@ -108,7 +108,7 @@ def _served(files: Sequence[FileRecord]) -> FileRecord:
 
 def _rank(record: FileRecord) -> tuple[bool, int]:
     assert record.engine
-    return record.overridden, _BEST.index(record.engine.options.precision)
+    return record.overridden, BEST_FIRST.index(record.engine.options.precision)
 
 
 def onnx_shapes(manifest: Manifest, model: bytes) -> dict[str, list[int]]:

@@ -64,6 +64,32 @@ def test_options_and_files_that_are_named_are_there() -> None:
     assert used <= known
 
 
+def test_what_programs_may_ask_is_what_the_page_answers() -> None:
+    pytest.importorskip("starlette", reason='needs pip install "edgecount[watch]"')
+    from starlette.routing import Route
+
+    from edgecount.watch.page.app import _routes
+
+    section = TEXT.partition("## What programs may ask")[2].partition("\n## ")[0]
+    told = set(re.findall(r"^\| `(?:(GET|PUT|POST) )?(/[^`]*)`", section, re.MULTILINE))
+    own = {"/", "/static/{path:path}", "/login", "/logout"}  # of the page, for people
+    answered = {
+        (next(iter((route.methods or {"GET"}) - {"HEAD"})), route.path)
+        if isinstance(route, Route)
+        else ("", route.path)
+        for route in _routes()
+        if route.path not in own
+    }
+    assert told == answered
+
+
+def test_whoever_found_a_weakness_is_sent_nowhere_that_is_not_there() -> None:
+    text = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    has_address = re.search(r"^\[project\.urls\]|\bemail = ", project, re.MULTILINE) is not None
+    assert ("has no public address yet" in text) is not has_address
+
+
 @pytest.mark.parametrize("name", ["watch", "sinks", "history", "security", "label"])
 def test_links_lead_somewhere(name: str) -> None:
     page = ROOT / "docs" / f"{name}.md"

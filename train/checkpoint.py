@@ -70,4 +70,5 @@ def load_network(path: Path) -> tuple[Network, dict[str, Any]]:
 
 def config_of(state: dict[str, Any]) -> TrainConfig:
     """Return the config that a checkpoint was trained with."""
-    return config_from_dict(state["config"])
+    # Before there was a choice held-out images were resized as those that are trained on.
+    return config_from_dict({"held_out_size": "trained", **state["config"]})

@@ -21,6 +21,7 @@ from edgecount.train.checkpoint import (
 from edgecount.train.config import TrainConfig, config_to_dict
 from edgecount.train.data.assemble import SCENES, Data, load_data
 from edgecount.train.data.device.mixture import DeviceMixture
+from edgecount.train.data.drawn import KEY, as_begun, records_to_dict
 from edgecount.train.data.mixture import BatchStream, Mixture
 from edgecount.train.data.needs import KEYS, KEYS_OF_RESUMED, check_needs
 from edgecount.train.devices import keep_freed_memory, open_fabric
@@ -128,12 +129,13 @@ def _run(
         )
     before = load_checkpoint(last) if last.exists() else None
     if before:
+        config = as_begun(config, before)
         _check_same_run(config_to_dict(config_of(before)), config_to_dict(config))
     check_needs(config, KEYS_OF_RESUMED if before else KEYS)
     torch.manual_seed(config.seed)
     parts = make_parts(config)
     with fabric.rank_zero_first():  # which renders the scenes that the others read
-        data = load_data(config, out)
+        data = load_data(config, out, before)
     if config.report and data.validation:
         from edgecount.train.report import check_packages
 
@@ -233,9 +235,9 @@ def _stretch(
     if data.validation and (last % config.evaluate_every == 0 or last == config.steps):
         improved = _validate(learner, data, config, journal, progress)
     if learner.fabric.is_global_zero:
-        state = state_of(learner, config)
+        state = {**state_of(learner, config), KEY: records_to_dict(data.drawn)}
         if improved:
-            kept = ("config", "step", "ema", "objective")
+            kept = ("config", "step", "ema", "objective", KEY)
             save_checkpoint(out / "best.pt", {name: state[name] for name in kept})
         save_checkpoint(out / "last.pt", state)
 

@@ -11,6 +11,7 @@ from edgecount import EdgeCounter
 from edgecount.train.checkpoint import load_network
 from edgecount.train.evaluate.torch_backend import counter_for
 from edgecount.train.manifest import manifest_of
+from edgecount.train.unfinished import tell_what_lacks
 
 __all__ = ["open_checkpoint"]
 
@@ -29,6 +30,7 @@ def open_checkpoint(path: Path, *, device: str = "auto", **options: Any) -> Edge
     """
     network, state = load_network(path)
     manifest = manifest_of(network, state)
+    tell_what_lacks(path, state, manifest)
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     return counter_for(network, manifest, device=device, **options)

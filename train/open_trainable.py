@@ -14,10 +14,17 @@ from edgecount.train.models import build_model
 from edgecount.train.models.base import Network
 from edgecount.train.models.fold import fold_batch_norm
 from edgecount.train.models.weights import load_by_name
+from edgecount.train.unfinished import tell_what_lacks
 
 
-def open_trainable(model: str | Path) -> tuple[Network, Manifest, NamedOptions]:
+def open_trainable(
+    model: str | Path, *, tell: bool = False
+) -> tuple[Network, Manifest, NamedOptions]:
     """Open a model as a network without batch norms, with its manifest and its objective.
+
+    Args:
+        model: a bundled name, an .onnx of ``edgecount export``, or a checkpoint.
+        tell: whether what a checkpoint lacks for counting is warned of.
 
     Raises:
         ModelError: it is none of edgecount's networks in float32.
@@ -25,6 +32,8 @@ def open_trainable(model: str | Path) -> tuple[Network, Manifest, NamedOptions]:
     if str(model).endswith(".pt"):
         network, state = load_network(Path(model))
         manifest = manifest_of(network, state)
+        if tell:
+            tell_what_lacks(Path(model), state, manifest)
         return fold_batch_norm(network), manifest, config_of(state).objective
     found = open_model(model)
     if found.sidecar is not None:

@@ -27,11 +27,11 @@ from rows import Numbers
 from timing import gpu_us, graph_us, host_us
 
 from edgecount import EdgeCounter
+from edgecount._options import BACKENDS
 from edgecount.errors import EdgeCountError
 from edgecount.models import DEFAULT_MODEL
 from edgecount.runtime.backends.base import Backend
 from edgecount.runtime.backends.device import DeviceBackend
-from edgecount.runtime.backends.select import BACKENDS
 from edgecount.runtime.models.open import open_model
 from edgecount.runtime.pipeline.preprocess import input_geometry
 from edgecount.scenes import render_clip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -103,7 +104,9 @@ class Run:
         Raises:
             ConfigError: there is none of that name, or a change makes no sense.
         """
-        return load_config(find_config(Path(self.experiment.config)), self.changes)
+        config = load_config(find_config(Path(self.experiment.config)), self.changes)
+        # Networks are compared on images as small as those that they learn from.
+        return dataclasses.replace(config, held_out_size="trained")
 
     def is_asked_for(self, only: str) -> bool:
         """Return True if `only` names this run, its variant or its experiment; empty: all."""

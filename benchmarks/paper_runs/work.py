@@ -126,7 +126,7 @@ def _read(path: Path) -> Any:
 
 def _filled(settings: dict[str, Any]) -> dict[str, Any]:
     """Return settings with the defaults of those that they lack."""
-    given = dict(settings)
+    given = {"held_out_size": "trained", **settings}  # before there was a choice
     start = given.pop("start", None)
     values = config_to_dict(config_from_dict(given))
     del values["paper"]
@@ -146,7 +146,8 @@ def _one(run: Run, folder: Path, stop: Deadline, say: Say) -> bool:
     if not _train(run, folder, stop, say):
         return False
     say(f"{run.name}: measuring")
-    measured = run.experiment.measure(out, load_held_out(config, out))
+    held_out = load_held_out(config, out, load_checkpoint(out / "last.pt"))
+    measured = run.experiment.measure(out, held_out)
     result = {
         "variant": run.variant,
         "seed": run.seed,

@@ -8,6 +8,7 @@ the same at one frame a second and at thirty.
 
 from edgecount.analytics.alarm import Alarm, AlarmEvent, AlarmMemory, AlarmRule, AlarmState
 from edgecount.analytics.anchor import Anchor
+from edgecount.analytics.areas import RegionAreas
 from edgecount.analytics.dwell import MeanStay, StayReport, Stays
 from edgecount.analytics.exclusion import Exclusion
 from edgecount.analytics.ground import GroundPlane, level_of_service
@@ -42,6 +43,7 @@ __all__ = [
     "PictureState",
     "Queue",
     "QueueReport",
+    "RegionAreas",
     "SmoothCount",
     "Smoother",
     "StayReport",

@@ -40,10 +40,7 @@ class Blend:
         if result.peak_count is None:
             return np.ones(result.density.shape)
         if self._manifest is None:
-            raise InputError(
-                f"result: {result.model} gives a density and head points: expected manifest="
-                "counter.manifest, which says how they are blended"
-            )
+            raise unblended(result)
         fusion = self._manifest.postprocess.fusion
         density = self._manifest.output("density")
         if fusion is None or density is None:
@@ -129,6 +126,14 @@ def contains(region: Region, points: Array, size: tuple[int, int]) -> NDArray[np
     for area in region.excluded:
         inside &= ~_winds_around(area, points)
     return inside
+
+
+def unblended(result: CountResult) -> InputError:
+    """Return the error of a result with a density and head points where there is no manifest."""
+    return InputError(
+        f"result: {result.model} gives a density and head points: expected manifest="
+        "counter.manifest, which says how they are blended"
+    )
 
 
 def check_whole(result: CountResult) -> None:

@@ -1,42 +1,9 @@
-"""Checks of numbers: times, settings in seconds, counts."""
+"""Checks of times, counts and sizes of frames."""
 
 from __future__ import annotations
 
-import math
-from typing import Any
-
-import numpy as np
-
+from edgecount._numbers import is_finite
 from edgecount.errors import ConfigError, InputError
-
-
-def is_finite(*values: object) -> bool:
-    """Return whether each is a number (no text, no truth value), neither infinite nor NaN."""
-    return all(_is_finite(value) for value in values)
-
-
-def _is_finite(value: object) -> bool:
-    if type(value) is bool or not isinstance(value, (int, float, np.integer, np.floating)):
-        return False
-    try:
-        return math.isfinite(value)
-    except OverflowError:  # of a whole number that no float holds
-        return False
-
-
-def is_missing(count: Any) -> bool:
-    """Return whether a count is None or NaN: nothing was counted."""
-    return count is None or (isinstance(count, (float, np.floating)) and bool(np.isnan(count)))
-
-
-def check_seconds(name: str, value: float) -> None:
-    """Refuse a setting that is no span of time.
-
-    Raises:
-        ConfigError: it is negative, infinite or NaN.
-    """
-    if not (is_finite(value) and value >= 0):
-        raise ConfigError(f"{name}: expected seconds, 0 or more, got {value!r}")
 
 
 def check_size(size: tuple[int, int]) -> tuple[int, int]:

@@ -6,7 +6,9 @@ import enum
 from dataclasses import dataclass
 from typing import Literal
 
-from edgecount.analytics._checks import check_people, check_seconds, is_finite, is_missing, later
+from edgecount._alarms import COOLDOWN, ENTER, LEAVE, STALE
+from edgecount._numbers import check_seconds, is_finite
+from edgecount.analytics._checks import check_people, later
 from edgecount.errors import ConfigError
 
 
@@ -17,7 +19,8 @@ class AlarmRule:
     Attributes:
         above: it is raised when more people than this are there,
         enter: for this many seconds without a break;
-        below: and cleared when fewer than this are there, above 0 and at most ``above``,
+        below: and cleared when fewer than this are there, above 0 and at most ``above``; None:
+            than ``above``,
         leave: for this many seconds without a break.
         cooldown: seconds after it was cleared in which it is not raised again.
         stale: seconds without a count after which its state is unknown.
@@ -27,24 +30,31 @@ class AlarmRule:
     """
 
     above: float
-    below: float
-    enter: float = 5.0
-    leave: float = 5.0
-    cooldown: float = 30.0
-    stale: float = 10.0
+    below: float | None = None
+    enter: float = ENTER
+    leave: float = LEAVE
+    cooldown: float = COOLDOWN
+    stale: float = STALE
 
     def __post_init__(self) -> None:
         for name in ("enter", "leave", "cooldown", "stale"):
             check_seconds(name, getattr(self, name))
-        if not is_finite(self.above, self.below):
+        below = self.clears_below
+        if not is_finite(self.above, below):
             raise ConfigError(f"above, below: expected people, got {self.above!r}, {self.below!r}")
-        if self.below <= 0:
+        if below <= 0:
+            name = "above" if self.below is None else "below"
             raise ConfigError(
-                f"below: expected people above 0, got {self.below:g}: fewer are never there, and "
+                f"{name}: expected people above 0, got {below:g}: fewer are never there, and "
                 "the alarm would stay raised. Give 0.5 for a place where nobody is to be"
             )
-        if self.below > self.above:
-            raise ConfigError(f"below: expected at most above ({self.above:g}), got {self.below:g}")
+        if below > self.above:
+            raise ConfigError(f"below: expected at most above ({self.above:g}), got {below:g}")
+
+    @property
+    def clears_below(self) -> float:
+        """People below whom it is cleared: ``below``, or ``above`` where there is none."""
+        return self.above if self.below is None else self.below
 
 
 class AlarmState(enum.Enum):
@@ -144,12 +154,13 @@ class Alarm:
         Args:
             time: time of the count, in seconds, not before that of the last call.
             count: people, best a smoothed count; or the low end of its interval, for alarms that
-                are sure; None, or NaN, if the picture cannot be trusted: like no call at all.
+                are sure; None if nothing was counted, as where the picture cannot be trusted: like
+                no call at all.
 
         Raises:
-            InputError: the time is before the last one, or the count is infinite.
+            InputError: the time is before the last one, or the count is not finite.
         """
-        if count is None or is_missing(count):
+        if count is None:
             return self.tick(time)
         check_people(count=count)
         events = self.tick(time)
@@ -196,7 +207,7 @@ class Alarm:
 
     def _step(self, time: float, count: float) -> list[AlarmEvent]:
         rule = self.rule
-        asks = count < rule.below if self._raised else count > rule.above
+        asks = count < rule.clears_below if self._raised else count > rule.above
         if not asks:
             self._since = None
             return []

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import overload
 
-from edgecount.analytics._checks import check_people, check_seconds, later
+from edgecount._numbers import check_seconds
+from edgecount.analytics._checks import check_people, later
 
 
 class Anchor:
@@ -34,20 +35,20 @@ class Anchor:
         self._offset = 0.0
 
     @overload
-    def update(self, time: float, net: float, count: float) -> float: ...
+    def update(self, time: float, count: float, *, net: float) -> float: ...
 
     @overload
-    def update(self, time: float, net: float, count: float | None) -> float | None: ...
+    def update(self, time: float, count: float | None, *, net: float) -> float | None: ...
 
-    def update(self, time: float, net: float, count: float | None) -> float | None:
+    def update(self, time: float, count: float | None, *, net: float) -> float | None:
         """Return the people behind the line.
 
         Args:
             time: time of the frame, in seconds, not before that of the last call.
-            net: people that went in less those that went out, since any moment.
             count: people counted behind the line now; None: nothing was counted, and the flow goes
                 on alone. Before the first count there is nothing to hold it to, and None is
                 returned.
+            net: people that went in less those that went out, since any moment.
 
         Raises:
             InputError: the time is before the last one, or a number is not finite.

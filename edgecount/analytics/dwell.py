@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from edgecount._numbers import check_seconds, is_finite
 from edgecount.analytics._blend import contains
-from edgecount.analytics._checks import check_seconds, check_size, is_finite, later
+from edgecount.analytics._checks import check_size, later
 from edgecount.analytics.tracks import FoundAgain, Tracker
 from edgecount.errors import ConfigError, InputError
 from edgecount.regions import Region, SizeWatch
@@ -43,7 +44,7 @@ class MeanStay:
         self._passed: deque[tuple[float, float, float]] = deque()
         self._time: float | None = None
 
-    def update(self, time: float, count: float | None, into: float) -> float | None:
+    def update(self, time: float, count: float | None, *, into: float) -> float | None:
         """Return the mean stay in seconds; None before ten people have come in.
 
         Args:
@@ -57,7 +58,8 @@ class MeanStay:
             InputError: the time is before the last one, or a number is negative or not finite.
         """
         later(time, self._time)
-        if count is not None and not (is_finite(count, into) and count >= 0 and into >= 0):
+        there = 0.0 if count is None else count
+        if not (is_finite(there, into) and there >= 0 and into >= 0):
             raise InputError(f"count, into: expected people, 0 or more, got {count!r}, {into!r}")
         self._time = time
         if count is None:

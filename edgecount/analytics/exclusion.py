@@ -12,7 +12,14 @@ from numpy.typing import ArrayLike, NDArray
 from edgecount.analytics._blend import Blend, Masks, contains
 from edgecount.errors import ConfigError
 from edgecount.manifest import Manifest
-from edgecount.regions import Region, RegionsLike, SizeWatch, check_excluded, read_regions
+from edgecount.regions import (
+    Region,
+    RegionsLike,
+    SizeWatch,
+    check_excluded,
+    computed_region,
+    read_regions,
+)
 from edgecount.result import CountResult
 
 
@@ -77,23 +84,17 @@ class Exclusion:
         (total,) = self._blend.counts(
             bare, [_frame(result.size)], None if masks is None else np.ones_like(masks)
         )
+        interval = None
+        spec = None if self._manifest is None else self._manifest.postprocess.interval
+        if result.interval is not None and spec is not None:
+            interval = spec.of(total.count, bare.density_count, bare.peak_count)
         regions = self._blend.counts(bare, *self._regions.of(bare))
         return replace(
             bare,
             count=total.count,
-            interval=self._interval(result, total.count, bare),
+            interval=interval,
             regions={region.name: region for region in regions},
         )
-
-    def _interval(
-        self, result: CountResult, count: float, bare: CountResult
-    ) -> tuple[float, float] | None:
-        spec = None if self._manifest is None else self._manifest.postprocess.interval
-        if result.interval is None or spec is None:
-            return None
-        if bare.density_count is None or bare.peak_count is None:
-            return spec.around(count)
-        return spec.around(count, bare.density_count - bare.peak_count)
 
     def _make_left(self, size: tuple[int, int]) -> Masks:
         """Return the frame without the areas."""
@@ -105,4 +106,4 @@ def _frame(size: tuple[int, int], excluded: Sequence[ArrayLike] = ()) -> Region:
     # A little wider: points may lie on the very edge of the frame.
     width, height = size[0] + 1, size[1] + 1
     corners = [(-1, -1), (width, -1), (width, height), (-1, height)]
-    return Region("frame", corners, excluded=excluded)
+    return computed_region("frame", corners, excluded)

@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from edgecount._documents import shown
-from edgecount.analytics._checks import check_size, is_finite
+from edgecount._numbers import is_finite
+from edgecount.analytics._checks import check_size
 from edgecount.analytics._heights import ground_under
 from edgecount.errors import ConfigError
-from edgecount.regions import Region
+from edgecount.regions import Region, refuse_shares
 from edgecount.regions.outline import outline, trapezoids
 from edgecount.result import CountResult
 
@@ -100,12 +101,14 @@ class GroundPlane:
             size: (width, height) of the frame in pixels.
 
         Raises:
-            ConfigError: there are not four corners of a convex quadrilateral, or a length is not
-                above 0.
+            ConfigError: there are not four corners of a convex quadrilateral, they are shares of
+                the frame's sides, or a length is not above 0.
         """
-        seen = _points("corners", corners)
+        seen, frame = _points("corners", corners), check_size(size)
         if len(seen) != 4:
             raise ConfigError(f"corners: expected 4 points, got {len(seen)}")
+        if frame != (1, 1):
+            refuse_shares("corners", seen)
         for name, length in (("width", width), ("depth", depth)):
             if not (is_finite(length) and length > 0):
                 raise ConfigError(f"{name}: expected metres above 0, got {length!r}")
@@ -117,7 +120,7 @@ class GroundPlane:
             )
         metres = np.array([[0, 0], [width, 0], [width, depth], [0, depth]], np.float64)
         matrix = _homography(seen, metres)
-        return cls(matrix * np.sign(matrix[2] @ (*seen[0], 1)), check_size(size))
+        return cls(matrix * np.sign(matrix[2] @ (*seen[0], 1)), frame)
 
     @classmethod
     def from_heights(
@@ -194,32 +197,21 @@ class GroundPlane:
         mapped = np.column_stack([places, np.ones(len(places))]) @ np.linalg.inv(self.matrix).T
         return _seen_places(mapped, 0.0)
 
-    def area(self, polygon: ArrayLike) -> float:
-        """Return the square metres of ground inside a polygon of the picture.
+    def area(self, region: Region | ArrayLike) -> float:
+        """Return the square metres of ground that a region of the picture covers.
+
+        What it excludes is left out, and so is what reaches beyond the frame, where nobody is
+        counted.
 
         Args:
-            polygon: (N, 2) x, y in pixels, N >= 3. Where it winds around a place, either way and
-                however often, is inside.
+            region: the region, in pixels or in shares of the frame; or (N, 2) x, y of its corners
+                in pixels, N >= 3. Where it winds around a place, either way and however often, is
+                inside.
 
         Raises:
-            ConfigError: it has too few corners, or one on the horizon or above it.
+            ConfigError: it makes no sense, or reaches to the horizon or above it.
         """
-        corners = _points("polygon", polygon)
-        if len(corners) < 3:
-            raise ConfigError(f"polygon: expected 3 corners or more, got {len(corners)}")
-        return self._outlined("polygon", outline(corners))
-
-    def region_area(self, region: Region) -> float:
-        """Return the square metres of ground that a region covers within the frame.
-
-        What it excludes is left out.
-
-        Args:
-            region: the region, in pixels or in shares of the frame.
-
-        Raises:
-            ConfigError: it reaches above the horizon.
-        """
+        region = region if isinstance(region, Region) else Region("polygon", region)
         corners = region.polygon_in(self.size)
         (left, top), (right, bottom) = corners.min(axis=0) - 1, corners.max(axis=0) + 1
         width, height = self.size
@@ -247,24 +239,24 @@ class GroundPlane:
 
     def people_per_m2(
         self,
-        polygon: ArrayLike,
+        region: Region | ArrayLike,
         count: float,
         interval: tuple[float, float] | None = None,
     ) -> tuple[float, tuple[float, float] | None]:
-        """Return people per square metre in a polygon of the picture, with its likely range.
+        """Return people per square metre in a region of the picture, with its likely range.
 
         Args:
-            polygon: (N, 2) x, y in pixels; what reaches beyond the frame is left out, for nobody
-                was counted there.
+            region: see `area`.
             count: people inside, such as those of a region.
             interval: likely range of the count.
 
         Raises:
-            ConfigError: see `area`.
+            ConfigError: see `area`; or none of its ground is in the frame.
         """
-        area = self.region_area(Region("polygon", polygon))
+        area = self.area(region)
         if not area:
-            raise ConfigError("polygon: expected some ground inside, got a line")
+            name = region.name if isinstance(region, Region) else "polygon"
+            raise ConfigError(f"region {name}: expected some ground in the frame, got none")
         ends = None if interval is None else (interval[0] / area, interval[1] / area)
         return count / area, ends
 

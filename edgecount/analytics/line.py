@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from edgecount._documents import shown
 from edgecount.errors import ConfigError
-from edgecount.regions import check_shares, look_like_shares, parse_points
+from edgecount.regions import check_shares, parse_points, refuse_shares
 
 Array = NDArray[np.float64]
 
@@ -52,12 +52,8 @@ class Line:
             )
         if self.fractions:
             check_shares(f"line {name}", ends)
-        elif look_like_shares(ends):
-            raise ConfigError(
-                f"line {name}: expected pixels, got {ends[0].tolist()} to {ends[1].tolist()}, a "
-                "pixel at most: for shares of width and height give fractions=True, or percent on "
-                "the command line"
-            )
+        else:
+            refuse_shares(f"line {name}", ends)
         self._lay(ends)
 
     def _lay(self, ends: Array) -> None:

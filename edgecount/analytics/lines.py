@@ -11,8 +11,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecount.analytics._blend import check_whole
-from edgecount.analytics._checks import check_size, is_finite, later
+from edgecount._numbers import is_finite
+from edgecount.analytics._blend import check_whole, unblended
+from edgecount.analytics._checks import check_size, later
 from edgecount.analytics._compare import take_image
 from edgecount.analytics.flow import FlowAt
 from edgecount.analytics.line import Array, Line
@@ -34,8 +35,10 @@ _STEP, _FEWER = 5.0, 8.0  # px of the network, and the factor at the most
 _PACE = 1.0  # s over which the steps are averaged
 _LEAST = 0.3  # of the band: less of it, of a head that is lost there, is the points' noise
 _NOISE = 0.1  # of the band: less of it, of a head that leaves it, is noise as well
-_TOO_RARE = 0.35  # s from frame to frame: people who walk are across a band by then
+_RATE = 5.0  # frames a second that people who walk need
+_LATE = 1.15  # times as long from frame to frame as at that rate: a frame is lost now and then
 _FRAMES = 20  # whose mean rate is judged
+_TOO_FAR = 0.35  # s from frame to frame: people who walk are across a band by then
 _STILL = 0.02  # of the longer side a second, below which the crowd at a place stands
 
 
@@ -117,11 +120,9 @@ class LineCounter:
         size: (width, height) of the frames in pixels; None: that of the first. Where it changes,
             counting goes on: lines in fractions stay where they are in the scene, of lines in
             pixels a warning is logged. Who is on a line then is counted by what was crossed.
-        manifest: the model's, ``counter.manifest``, which says how the frame is scaled; None: head
-            points alone where there are any.
+        manifest: the model's, ``counter.manifest``, which says how density and points are blended;
+            None: for models that give one of the two, or head points alone (``image``).
         band: width of the bands in shares of the frame's longer side; None: a twentieth.
-        camera: name that a warning in the log begins with and has as its attribute ``camera``;
-            empty: none.
 
     Raises:
         ConfigError: there is no line, two have one name, the band is no share, or the size no size.
@@ -134,7 +135,6 @@ class LineCounter:
         *,
         manifest: Manifest | None = None,
         band: float | None = None,
-        camera: str = "",
     ) -> None:
         names = [line.name for line in lines]
         if not lines or len(set(names)) < len(names):
@@ -146,14 +146,13 @@ class LineCounter:
             )
         self.lines = tuple(lines)
         self._manifest = manifest
-        self._camera = camera
         self._share = _BAND if band is None else band
         self._sizes = SizeWatch(self.lines)
         self._time: float | None = None
         self._tallies = {line.name: _Tally() for line in lines}
         # Of heads in a band, by their number and the line.
         self._progress: dict[tuple[int, str], _Crossing] = {}
-        self._frames, self._watched = 0, 0.0
+        self._passed: list[float] | None = []  # s from frame to frame; None: they were told of
         self._told: set[str] = set()  # lines at the frame's edge
         self.size: tuple[int, int] | None = None
         if size is not None:
@@ -164,6 +163,8 @@ class LineCounter:
     ) -> dict[str, LineCount]:
         """Take a frame, and return the counts of each line so far.
 
+        Fewer than five frames a second are too few for people who walk, and the log says so, once.
+
         Args:
             time: time of the frame, in seconds, not before that of the last call.
             result: its result.
@@ -172,7 +173,8 @@ class LineCounter:
 
         Raises:
             InputError: the time is before the last one, the model gives no head points and there is
-                no image, or the points are cut off: see `EdgeCounter` on ``capacity``.
+                no image, it gives a density as well and there is an image and no manifest, or the
+                points are cut off: see `EdgeCounter` on ``capacity``.
         """
         check_whole(result)
         passed = later(time, self._time)
@@ -237,29 +239,32 @@ class LineCounter:
         if ((sides < 0) | (sides > np.array(size))).any():
             self._told.add(line.name)
             _log.warning(
-                "%sline %s: it is nearer than %.0f px to the frame's edge, where people are not "
+                "line %s: it is nearer than %.0f px to the frame's edge, where people are not "
                 "seen on both sides of it, and fewer are counted: move it into the picture, or "
                 "give a smaller band",
-                f"{self._camera}: " if self._camera else "",
                 line.name,
                 self._band / 2,
-                extra={"camera": self._camera} if self._camera else None,
             )
 
     def _check_rate(self, passed: float) -> None:
         """Warn, once, of frames between which people cross a line unseen."""
-        if self._frames >= _FRAMES:
+        if self._passed is None:
             return
-        self._frames += 1
-        self._watched += min(passed, 1.0)  # a single gap is no rate
-        if self._frames == _FRAMES and self._watched / _FRAMES > _TOO_RARE:
-            _log.warning(
-                "%sframes come every %.1f s or so: people cross lines between them, and flows will "
-                "be too small: expected 5 frames a second or more",
-                f"{self._camera}: " if self._camera else "",
-                self._watched / _FRAMES,
-                extra={"camera": self._camera} if self._camera else None,
-            )
+        self._passed.append(passed)
+        if len(self._passed) < _FRAMES:
+            return
+        # Without the longest: a camera that was away once is no slow one.
+        rate = (_FRAMES - 1) / max(sum(sorted(self._passed)[:-1]), 1e-9)
+        if rate * _LATE >= _RATE:
+            self._passed.clear()
+            return
+        self._passed = None
+        _log.warning(
+            "lines: %.1f frames a second are counted, and people who walk need %.0f: some are "
+            "missed; a smaller model, a smaller max_side, or fewer frames left out help",
+            rate,
+            _RATE,
+        )
 
     def _settle(self, number: int, name: str) -> None:
         """Count a head that is not followed any more by what it has crossed of a line's band."""
@@ -321,7 +326,7 @@ class LineCounter:
             for line in self._drawn
         ]
         moved = self._flow.update(image, [middles[band] for band in bands])
-        if moved is None or not 0 < passed <= _TOO_RARE:
+        if moved is None or not 0 < passed <= _TOO_FAR:
             return
         lengths = [np.zeros(1)]
         for line, band, steps in zip(self._drawn, bands, moved, strict=True):
@@ -344,13 +349,16 @@ def _density_weights(
         result: the frame's result.
         manifest: the model's.
         step: px of the frame that people in a crowd go from frame to frame.
+
+    Raises:
+        InputError: both are there, and no manifest tells how they are blended.
     """
     if not result.density.size:
         return None
     if result.peak_count is None:
         return np.ones_like(result.density)
     if manifest is None:
-        return None
+        raise unblended(result)
     stride = next(output.stride for output in manifest.outputs if output.role == "density")
     side = max(_CELL // stride, 1)
     sums = cv2.boxFilter(

@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecount.analytics._checks import check_seconds, later
+from edgecount._numbers import check_seconds
+from edgecount.analytics._checks import later
 from edgecount.analytics._compare import SIDE, Image, correlation, edges_of, shrunk, take_image
 
 _STEP = 0.4  # s between the pictures that are compared, if frames come faster

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from edgecount._documents import shown
+from edgecount._numbers import check_seconds
 from edgecount.analytics._blend import Blend, Masks
-from edgecount.analytics._checks import check_seconds, later
+from edgecount.analytics._checks import later
 from edgecount.analytics._compare import (
     Image,
     Map,

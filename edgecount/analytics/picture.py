@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecount.analytics._checks import check_seconds, later
+from edgecount._numbers import check_seconds
+from edgecount.analytics._checks import later
 from edgecount.analytics._compare import (
     Image,
     colour_of,

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from edgecount._numbers import check_seconds, is_finite
 from edgecount.analytics._blend import contains
-from edgecount.analytics._checks import check_seconds, is_finite, later
+from edgecount.analytics._checks import later
 from edgecount.analytics.ground import GroundPlane
 from edgecount.analytics.tracks import FoundAgain, Tracker, nearest_pairs
 from edgecount.errors import ConfigError, InputError

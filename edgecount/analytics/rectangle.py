@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from edgecount._documents import shown
 from edgecount.analytics.ground import GroundPlane
 from edgecount.errors import ConfigError
-from edgecount.regions import look_like_shares, parse_points
+from edgecount.regions import parse_points, refuse_shares
 
 Array = NDArray[np.float64]
 
@@ -24,12 +24,19 @@ class GroundRectangle:
         width: metres from the first to the second corner.
         depth: metres from the second to the third.
         fractions: whether the corners are shares of the frame's width and height, not pixels.
+
+    Raises:
+        ConfigError: the corners are shares where pixels are expected.
     """
 
     corners: Array
     width: float
     depth: float
     fractions: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.fractions:
+            refuse_shares("ground", self.corners)
 
     def in_size(self, size: tuple[int, int]) -> GroundPlane:
         """Return the plane for frames of (width, height) in pixels; see `from_rectangle`.
@@ -63,11 +70,6 @@ def parse_ground(text: str) -> GroundRectangle:
             "ground: expected x,y;x,y;x,y;x,y=WIDTHxDEPTH with metres, such as "
             "190,290;450,290;640,480;0,480=6x9, or with each x and y in percent, got "
             f"{shown(text)}"
-        )
-    if not fractions and look_like_shares(points):
-        raise ConfigError(
-            f"ground: expected pixels, got {shown(corners)}, a pixel at most: give shares of width "
-            "and height in percent"
         )
     found = GroundRectangle(points, width, depth, fractions)
     try:

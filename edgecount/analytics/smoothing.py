@@ -9,7 +9,8 @@ from typing import overload
 
 import numpy as np
 
-from edgecount.analytics._checks import check_seconds, is_finite, later
+from edgecount._numbers import check_seconds, is_finite
+from edgecount.analytics._checks import later
 from edgecount.errors import InputError
 
 

@@ -11,7 +11,12 @@ from pathlib import Path
 
 from edgecount.errors import SourceError
 from edgecount.runtime.frames.stills.animation import is_still
-from edgecount.runtime.sources.suffixes import IMAGE_SUFFIXES, counted_kinds
+from edgecount.runtime.sources.suffixes import (
+    IMAGE_SUFFIXES,
+    OVERLAY_SUFFIXES,
+    counted_kinds,
+    kind_of,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -89,12 +94,18 @@ class Folder:
                 name = f"{folder}/{entry.name}" if folder else entry.name
                 if _is_folder(entry):
                     (found if entry.is_symlink() else inside).append(name)
-                elif entry.name.lower().endswith(IMAGE_SUFFIXES) or is_still(entry.path):
+                elif _is_image(entry):
                     files.append(name)
                 else:
-                    self._others[Path(entry.name).suffix.lower()] += 1
+                    self._others[kind_of(entry.name)] += 1
         links += sorted(found)
         return sorted(files), sorted(inside)
+
+
+def _is_image(entry: os.DirEntry[str]) -> bool:
+    if entry.name.endswith(OVERLAY_SUFFIXES):
+        return False
+    return entry.name.lower().endswith(IMAGE_SUFFIXES) or is_still(entry.path)
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

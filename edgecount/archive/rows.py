@@ -34,7 +34,7 @@ class Row(TypedDict):
     low: float | None  # likely range of the count; None where the model gives none
     high: float | None
     density_count: float | None  # sum of the density map; None without one
-    points: int | None  # number of heads; None of a model with a density alone
+    peak_count: int | None  # number of heads; None of a model with a density alone
     overflow: bool | None  # whether the list of points was cut off; the counts are whole
     width: int | None  # of the image in pixels, upright
     height: int | None
@@ -70,7 +70,7 @@ def make_row(name: str, outcome: CountResult | BaseException) -> Row:
         "low": low,
         "high": high,
         "density_count": outcome.density_count,
-        "points": outcome.peak_count,
+        "peak_count": outcome.peak_count,
         "overflow": outcome.overflow,
         "width": width,
         "height": height,
@@ -114,7 +114,7 @@ def arrow_schema() -> pa.Schema:
     types = {
         **dict.fromkeys(("source", "model", "backend", "precision", "error", "error_type"), text),
         **dict.fromkeys(("count", "low", "high", "density_count", "seconds"), number),
-        **dict.fromkeys(("points", "width", "height"), whole),
+        **dict.fromkeys(("peak_count", "width", "height"), whole),
         "overflow": pa.bool_(),
         "regions": pa.map_(text, number),
     }

@@ -13,7 +13,6 @@ from edgecount._files import replacing
 from edgecount.archive.rows import COLUMNS, Row, arrow_schema
 from edgecount.errors import OutputError
 
-FORMATS = ("parquet", "jsonl")
 # Of the folder of a table: readers take all files there, but not those in what begins with a dot.
 PRIVATE = ".edgecount"
 
@@ -138,7 +137,7 @@ def whole_rows(lines: Iterable[bytes]) -> tuple[list[Row], int]:
 
 
 def open_table(name: str) -> Table:
-    """Return a format by its name, one of `FORMATS`.
+    """Return a format by its name, one of `edgecount.archive.FORMATS`.
 
     Raises:
         MissingExtraError: it is Parquet, and pyarrow is not installed.

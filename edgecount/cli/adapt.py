@@ -52,7 +52,9 @@ TOLERATED = 0.5  # people per megapixel where nobody is
     help="Keep this share of the pictures, 0 to 1, from all training to measure the model.  "
     "[default: each quarter is kept from one training]",
 )
-@click.option("--rate", type=float, default=3e-4, show_default=True, help="Highest learning rate.")
+@click.option(
+    "--learning-rate", type=float, default=3e-4, show_default=True, help="Highest learning rate."
+)
 @number_option("--seed", "Seed of the training.", default=0, least=0)
 @threads_option
 @damaged_option
@@ -69,7 +71,7 @@ def adapt(
     negatives: Path | None,
     steps: int,
     holdout: float | None,
-    rate: float,
+    learning_rate: float,
     seed: int,
     threads: int | None,
     accept_damaged: bool,
@@ -104,7 +106,7 @@ def adapt(
             negatives=reading(empty, accept_damaged, max_pixels),
             steps=steps,
             holdout=holdout,
-            rate=rate,
+            learning_rate=learning_rate,
             seed=seed,
             progress=bar.step,
         )
@@ -228,7 +230,7 @@ def warnings(done: Adaptation) -> Iterator[str]:
         yield (
             "the model lost abilities: on rendered scenes of other places its error rose from "
             f"{scenes.before:.1%} to {scenes.after:.1%} of the people. Use it on this camera "
-            "alone, or lower --rate or --steps"
+            "alone, or lower --learning-rate or --steps"
         )
     if empty and empty.after > max(empty.before, TOLERATED):
         yield (
@@ -251,5 +253,5 @@ def not_written(done: Adaptation) -> str:
         )
     return (
         f"not written: {change}. Check the annotations with edgecount data check, add pictures, or "
-        "lower --rate"
+        "lower --learning-rate"
     )

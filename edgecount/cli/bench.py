@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgecount.cli._shell.output import printable, text_of, to_json
-from edgecount.cli._types.options import device_option, json_option, number_option, threads_option
+from edgecount.cli._types.options import (
+    BackendType,
+    device_option,
+    json_option,
+    number_option,
+    threads_option,
+)
 from edgecount.cli._types.paths import UserPath
 from edgecount.cli._types.sizes import FrameSizeType
 
@@ -42,6 +48,7 @@ if TYPE_CHECKING:
 @number_option("--runs", "Timed calls of each model.", default=50, least=2)
 @click.option(
     "--backend",
+    type=BackendType(),
     multiple=True,
     default=("auto",),
     show_default=True,

@@ -28,7 +28,6 @@ from edgecount.cli._types.options import (
     number_option,
     pixels_option,
     precision_option,
-    side_limit,
     threads_option,
     workers_option,
     zoom_option,
@@ -82,8 +81,8 @@ if TYPE_CHECKING:
     type=LineType(),
     metavar="NAME:x,y;x,y",
     multiple=True,
-    help="Count the people of a video who cross this line: those who go from the left to the "
-    "right of somebody who walks along it go in. Pixels or percent; repeat it for more lines.",
+    help="Count the people of a video who cross this line. Walk from its start to its end: who "
+    "goes from your left to your right goes in. Pixels or percent; repeat it for more lines.",
 )
 @click.option(
     "--ground",
@@ -356,12 +355,9 @@ def _plan(sources: list[Source], folder: Path | None, overwrite: bool) -> list[T
     return [Task(source, output) for source, output in zip(sources, outputs, strict=True)]
 
 
-def _counter(
-    *, model: str, max_side: int | str | None, rebuild: bool, quiet: bool, **options: Any
-) -> EdgeCounter:
+def _counter(*, model: str, rebuild: bool, quiet: bool, **options: Any) -> EdgeCounter:
     from edgecount.counter import EdgeCounter
 
-    options |= side_limit(max_side)
     if not rebuild:
         return EdgeCounter(model, **options)
     from edgecount._rebuild import rebuild_engine

@@ -23,7 +23,7 @@ from edgecount.cli._export.table import table
 from edgecount.cli._shell.flags import with_flags
 from edgecount.cli._shell.output import printable, text_of, to_json
 from edgecount.cli._shell.progress import Bars, echo
-from edgecount.cli._types.options import FiniteRange, json_option
+from edgecount.cli._types.options import FiniteRange, json_option, threads_option
 from edgecount.cli._types.paths import UserPath
 from edgecount.cli._types.sizes import InputSizes, InputSizesType
 from edgecount.export.defaults import (
@@ -194,12 +194,7 @@ _TARGETS = ("auto", "onnx", "tensorrt", "tensorrt-rtx", "openvino")
 )
 @click.option("--licence", metavar="TEXT", help="Terms of the weights.  [default: the model's own]")
 @click.option("--overwrite", is_flag=True, help="Replace an earlier export.")
-@click.option(
-    "--threads",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="Threads of the engine on the CPU.  [default: one per core]",
-)
+@threads_option
 @json_option
 @click.pass_context
 def export(

@@ -17,7 +17,7 @@ _MOMENT = click.DateTime(["%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M"])
 
 
 @click.command()
-@click.argument("file", type=UserPath(exists=True, dir_okay=False))
+@click.argument("file", type=UserPath())
 @click.option("--camera", metavar="ID", help="Print only this camera.")
 @click.option(
     "--what",
@@ -57,12 +57,16 @@ def history(
       edgecount history edgecount.sqlite > day.csv
       edgecount history edgecount.sqlite --camera door --what count --from 2026-11-01 --by hours
     """  # noqa: D301 (click looks for the character, not for backslash and b)
+    from edgecount.errors import SourceError
     from edgecount.watch.history import History, HistorySettings
 
     until = time.time() if end is None else _seconds(end, "--to")
     since = max(until - _DAY, 0.0) if start is None else _seconds(start, "--from")
     if since >= until:
         raise click.UsageError("--from must be before --to")
+    if not file.is_file():
+        problem = "expected a file, got a folder" if file.is_dir() else "no such file"
+        raise SourceError(f"{problem}: {file}")
     kept = History(HistorySettings(file))
     _check_series(kept.known(), camera, what)
     lines = 0

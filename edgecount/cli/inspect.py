@@ -10,10 +10,11 @@ import click
 
 from edgecount.cli._inspect.engine import engine_facts, engine_rows, try_model
 from edgecount.cli._inspect.folder import add_times, folder_files, table, taken_file
+from edgecount.cli._inspect.sets import set_name
 from edgecount.cli._shell.group import FAILED
 from edgecount.cli._shell.output import text_of, to_json
 from edgecount.cli._types.options import json_option
-from edgecount.cli.models import metric_lines
+from edgecount.cli.models import measured_lines
 
 if TYPE_CHECKING:
     from edgecount.manifest import Manifest
@@ -231,8 +232,10 @@ def _manifest_rows(manifest: dict[str, Any]) -> list[tuple[str, str]]:
     data = training.get("data")
     if data:
         items = data if isinstance(data, list) else [data]
-        rows += _labelled("trained on", [str(item) for item in items])
-    rows += _labelled("measured", metric_lines(training.get("metrics")))
+        rows += _labelled(
+            "trained on", sorted({set_name(str(item)) for item in items}, key=str.lower)
+        )
+    rows += _labelled("measured", measured_lines(training.get("metrics")))
     rows.append(("licence", manifest["licence"] or "not stated"))
     return rows
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from edgecount._numbers import is_finite
 from edgecount.cli._shell.output import to_json
 from edgecount.cli._types.options import json_option
 
@@ -91,7 +92,7 @@ def measured_lines(metrics: Any) -> list[str]:
     if not isinstance(metrics, Mapping):
         return []
     sets = {name: one for name, one in metrics.items() if isinstance(one, Mapping)}
-    if len(sets) < len(metrics) or not all("mae" in one for one in sets.values()):
+    if len(sets) < len(metrics) or not all(map(_fits_the_table, sets.values())):
         return metric_lines(metrics)
     new = {name: one for name, one in sets.items() if one.get("seen") is False}
     lines = [f"cameras it never saw: {_sentence(new)}"] if new else []
@@ -105,6 +106,13 @@ def measured_lines(metrics: Any) -> list[str]:
         share = sum(shares) / len(shares)
         lines.append(f"sets left out of training: off by {share:.0%} (mean of {len(shares)} sets)")
     return [*lines, *_table(sets)]
+
+
+def _fits_the_table(measured: Mapping[str, Any]) -> bool:
+    """Return whether a set has an error, and numbers alone: anybody may have written them."""
+    columns = (*_HELD_OUT, *_LEFT_OUT, _INSIDE)
+    shown = {key: measured[key] for _, key, _ in columns if key in measured}
+    return "mae" in shown and is_finite(*shown.values())
 
 
 def _sentence(sets: Mapping[str, Mapping[str, Any]]) -> str:
@@ -133,7 +141,7 @@ _HELD_OUT: tuple[_Column, ...] = (
     ("people", "people", "{:.0f}"),
     ("MAE", "mae", "{:.1f}"),
     ("bias", "bias", "{:+.1f}"),
-    ("F1", "f1", "{:.2f}"),
+    ("F1", "f1", "{:.3f}"),  # with the digits that the manifest has: rounded once
 )
 _LEFT_OUT: tuple[_Column, ...] = (
     ("left out: people", "left_out_people", "{:.0f}"),

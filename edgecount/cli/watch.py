@@ -117,8 +117,8 @@ class _AddressType(click.ParamType):  # type: ignore[type-arg] # older releases 
     type=LineType(),
     metavar="NAME:x,y;x,y",
     multiple=True,
-    help="Count people who cross this line, in percent of the picture. Seen from its first point, "
-    "in is from left to right; may be repeated. For a single camera.",
+    help="Count people who cross this line, in percent of the picture. Walk from its start to its "
+    "end: who goes from your left to your right goes in. May be repeated. For a single camera.",
 )
 @click.option(
     "--history",

@@ -6,12 +6,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import cycle
+from numbers import Integral
 from typing import TYPE_CHECKING, Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecount._numbers import is_number
 from edgecount.drawing._ground import Array, Extent, GroundView
 from edgecount.drawing._heat import colours
 from edgecount.drawing._labels import INK, SOFT, WHITE, Box, Colour, Run, pad_of, shade
@@ -80,7 +82,7 @@ def draw_ground_map(
         ConfigError: the result is of another frame size, or the width is none.
     """
     given: object = width  # which may be anything
-    if not (isinstance(given, (int, np.integer)) and _NARROWEST <= width <= _WIDEST):
+    if not (is_number(given, Integral) and _NARROWEST <= width <= _WIDEST):
         raise ConfigError(f"width: expected whole pixels, {_NARROWEST} to {_WIDEST}, got {width!r}")
     capital = capital or max(8, round(width / 40))
     view, pad = view.upright, pad_of(capital)

@@ -6,8 +6,10 @@ import bisect
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, TypeAlias
+from numbers import Integral
+from typing import Any, ClassVar, TypeAlias
 
+from edgecount._numbers import check_seconds, is_finite, is_number
 from edgecount.errors import ConfigError
 
 Size: TypeAlias = tuple[int, int]
@@ -31,10 +33,7 @@ class Step:
     breaks: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        if not _is_number(self.seconds) or not 0 < self.seconds < math.inf:
-            raise ConfigError(
-                f"{type(self).__name__}: expected seconds, more than 0, got {self.seconds!r}"
-            )
+        check_seconds(type(self).__name__, self.seconds, above_zero=True)
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ class Show(Step):
         super().__post_init__()
         _check_people(self.people)
         walk: object = self.walk
-        fine = isinstance(walk, (tuple, list)) and len(walk) == 2 and all(map(_is_number, walk))
+        fine = isinstance(walk, (tuple, list)) and len(walk) == 2 and is_finite(*walk)
         if not fine:
             raise ConfigError(f"walk: expected two speeds in pixels per second, got {walk!r}")
 
@@ -192,7 +191,7 @@ def check_size(size: object) -> None:
     fine = (
         isinstance(size, tuple)
         and len(size) == 2
-        and all(isinstance(n, int) and _LEAST_SIDE <= n <= _MOST_SIDE for n in size)
+        and all(is_number(n, Integral) and _LEAST_SIDE <= n <= _MOST_SIDE for n in size)
     )
     if not fine:
         raise ConfigError(
@@ -215,10 +214,6 @@ def _lay_out(steps: Sequence[Step | Resize], size: Size) -> Iterator[Scene]:
             raise ConfigError(f"script: expected steps such as Show(5, people=20), got {step!r}")
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _check_people(people: object) -> None:
-    if people is not None and not (isinstance(people, int) and people >= 0):
+def _check_people(people: Any) -> None:
+    if people is not None and not (is_number(people, Integral) and people >= 0):
         raise ConfigError(f"people: expected 0 or more, got {people!r}")

@@ -21,17 +21,16 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from edgecount._text import valid_text
+from edgecount._web.access import SESSION, Access
+from edgecount._web.assets import form, serve
+from edgecount._web.guard import Guard, Limits, client_of
+from edgecount._web.reply import RefusedError, encode, http_error, read_json, reply
 from edgecount.errors import EdgeCountError, OutputError, SourceError
 from edgecount.label.labels import Labels, Point, parse_labels, points_outside
 from edgecount.label.pictures import THUMBNAIL, TILE, VIEW, Pictures
 from edgecount.label.proposals import LOWEST, Proposer
 from edgecount.label.store import ConflictError, LabelStore
 from edgecount.label.table import unfit_name
-from edgecount.watch.page.access import SESSION, Access
-from edgecount.watch.page.api import RefusedError, reply
-from edgecount.watch.page.assets import form, serve
-from edgecount.watch.page.guard import Guard, Limits, client_of
-from edgecount.watch.page.messages import encode
 
 _log = logging.getLogger(__name__)
 
@@ -39,7 +38,8 @@ _STATIC = Path(__file__).parent / "static"
 _REFUSAL = "This address or token does not let in, or has done so before."
 _AHEAD = 4  # pictures that are counted before they are looked at
 _PATIENCE = 5.0  # s that an answer waits for a proposal
-_LIMITS = {"body": 4 * 1024 * 1024, "writes": 1200}
+_MOST_BYTES = 4 * 1024 * 1024  # of a request
+_WRITES = 1200  # a minute
 
 
 class ReplacedError(Exception):
@@ -190,7 +190,7 @@ def build_app(desk: Desk, *, token: str, port: int) -> ASGIApp:
         ReplacedError: _replaced,
         RefusedError: _refused,
         EdgeCountError: _refused,
-        HTTPException: _http_error,
+        HTTPException: http_error,
         Exception: _failed,
     }
     routes = [
@@ -210,7 +210,8 @@ def build_app(desk: Desk, *, token: str, port: int) -> ASGIApp:
     limits = Limits(
         cookie=f"edgecount_label_{port or secrets.token_hex(4)}",
         other_name="the page is served at 127.0.0.1 and localhost alone",
-        **_LIMITS,
+        body=_MOST_BYTES,
+        writes=_WRITES,
     )
     app.state.desk, app.state.access, app.state.cookie = desk, Access(token), limits.cookie
     return Guard(app, access=app.state.access, limits=limits)
@@ -225,8 +226,7 @@ async def _static(request: Request) -> Response:
 
 
 def _file(request: Request, name: str) -> Response:
-    """Answer with a file of this page, or with one that it shares with that of `watch`."""
-    found = serve(request, name, folder=_STATIC) or serve(request, name)
+    found = serve(request, name, _STATIC)
     if found is None:
         raise RefusedError(404, "there is no such file")
     return found
@@ -237,7 +237,7 @@ async def _login(request: Request) -> Response:
         once = request.query_params.get("once", "")
         return _let_in(request, request.query_params.get("token", ""), once)
     refusal = _REFUSAL if "wrong" in request.query_params else ""
-    return HTMLResponse(form("enter.html", refusal, folder=_STATIC))
+    return HTMLResponse(form("enter.html", refusal, _STATIC))
 
 
 async def _login_form(request: Request) -> Response:
@@ -250,7 +250,7 @@ def _let_in(request: Request, token: str, once: str = "") -> Response:
     wait = guard.tries.wait(client)
     if wait:
         text = f"Too many wrong tokens; wait {wait:.0f} s."
-        return HTMLResponse(form("enter.html", text, folder=_STATIC), 429)
+        return HTMLResponse(form("enter.html", text, _STATIC), 429)
     desk: Desk = request.app.state.desk
     if not (desk.take_code(once) or access.role_of(token) == "editor"):
         if request.state.role == "editor":  # a code that let in before
@@ -281,13 +281,7 @@ async def _picture(request: Request) -> Response:
 
 
 async def _save(request: Request) -> Response:
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/json":
-        raise RefusedError(415, "expected application/json")
-    try:
-        given = json.loads(await request.body())
-    except (ValueError, RecursionError):
-        raise RefusedError(400, "expected JSON") from None
+    given = await read_json(request)
     return reply(await run_in_threadpool(_desk(request).save, _name(request), given))
 
 
@@ -357,12 +351,6 @@ async def _refused(_: Request, error: Exception) -> Response:
     else:
         status = 507 if isinstance(error, OutputError) else 422
     return reply({"error": valid_text(" ".join(str(error).split()))}, status)
-
-
-async def _http_error(_: Request, error: Exception) -> Response:
-    status = error.status_code if isinstance(error, HTTPException) else 500
-    text = {404: "there is no such page", 405: "this method is not taken"}.get(status, "refused")
-    return reply({"error": text}, status)
 
 
 async def _failed(_: Request, error: Exception) -> Response:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from edgecount._jpeg import encode_jpeg
 from edgecount.errors import SourceError
 from edgecount.label.table import unfit_name
 from edgecount.runtime.frames.images import MAX_PIXELS, read_image
@@ -153,7 +154,7 @@ class Pictures:
         if not (0 <= left < width and 0 <= top < height):
             raise SourceError(f"{name} has no tile {column}, {row}")
         cut = image[top : top + TILE, left : left + TILE]
-        return self._jpeg(name, f"{column},{row}", lambda: _encode(cut, _TILE_QUALITY))
+        return self._jpeg(name, f"{column},{row}", lambda: encode_jpeg(cut, quality=_TILE_QUALITY))
 
     def _look(self) -> None:
         try:
@@ -231,10 +232,4 @@ class _Cache(Generic[_T]):
 
 def _shrunk(image: NDArray[np.uint8], longest: int, side: int) -> bytes:
     width = max(round(image.shape[1] * side / longest), 1) if longest > side else None
-    return _encode(image, _QUALITIES[side], width)
-
-
-def _encode(image: NDArray[np.uint8], quality: int, width: int | None = None) -> bytes:
-    from edgecount.watch.camera import encode
-
-    return encode(image, width, quality)
+    return encode_jpeg(image, width, _QUALITIES[side])

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from edgecount import EdgeCounter
-    from edgecount.watch.page.serving import AppServer
+    from edgecount._web.serving import AppServer
 
 HOST = "127.0.0.1"
 PORT = 8087
@@ -62,11 +62,11 @@ class LabelServer:
         try:
             import uvicorn  # noqa: F401 (of the server; its lack is told here)
 
+            from edgecount._web.serving import AppServer
             from edgecount.label.app import Desk, build_app
-            from edgecount.watch.page.serving import AppServer
         except ImportError as error:
             package = (error.name or "uvicorn").partition(".")[0]
-            raise MissingExtraError(package, "watch", "to serve the page") from error
+            raise MissingExtraError(package, "label", "to serve the page") from error
         self.token = secrets.token_urlsafe(24)
         self.store = LabelStore(choose_file(folder, out))
         self._server: AppServer | None = None

@@ -5,10 +5,12 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Container, Iterable, Mapping, Sequence, Set
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from edgecount._options import check_precision
+from edgecount._numbers import is_number
+from edgecount._options import check_backend, check_precision
 from edgecount._telemetry import refuse_reports
 from edgecount.archive.images import Images, open_images
 from edgecount.archive.rows import row_name
@@ -18,9 +20,8 @@ from edgecount.manifest import Manifest
 from edgecount.models import DEFAULT_MODEL, list_models
 from edgecount.ray._counter import Counter
 from edgecount.ray._images import GivenImages, StoredImages
-from edgecount.ray._pool import choose_pool, is_whole
+from edgecount.ray._pool import choose_pool
 from edgecount.ray._stores import Stores
-from edgecount.runtime.backends.select import check_backend
 
 if TYPE_CHECKING:
     from pyarrow.fs import FileSystem
@@ -122,7 +123,7 @@ def _check_options(
         inspect.signature(EdgeCounter).bind(model, **options)
     except TypeError as error:
         raise ConfigError(f"count_images: {error}, neither of its own nor of EdgeCounter") from None
-    if not is_whole(batch_size) or batch_size < 1:
+    if not is_number(batch_size, Integral) or batch_size < 1:
         raise ConfigError(f"batch_size: expected a whole number, 1 or more, got {batch_size!r}")
     backend = options.get("backend", "auto")
     if isinstance(backend, str):

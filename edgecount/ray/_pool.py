@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from numbers import Integral
 from typing import NamedTuple
 
-import numpy as np
-
+from edgecount._numbers import is_finite, is_number
 from edgecount.errors import ConfigError
 
 _SHARE = 0.5  # of a CPU, for an actor
@@ -29,7 +29,7 @@ class Pool(NamedTuple):
     num_cpus: float
 
 
-def choose_pool(concurrency: object, num_cpus: object, nodes: Sequence[int]) -> Pool:
+def choose_pool(concurrency: object, num_cpus: float | None, nodes: Sequence[int]) -> Pool:
     """Choose how many actors there are, and how many CPUs each takes.
 
     Ray's tasks that read and write take one whole CPU of a machine. Actors hold theirs to the end:
@@ -50,7 +50,7 @@ def choose_pool(concurrency: object, num_cpus: object, nodes: Sequence[int]) -> 
         # At worst the actors leave half a CPU of each machine, which holds no task.
         room = sum(2 * cpus - 1 for cpus in nodes)
         return Pool(least, most, _SHARE if most < room else 0.0)
-    if isinstance(num_cpus, bool) or not isinstance(num_cpus, (int, float)) or not num_cpus >= 0:
+    if not is_finite(num_cpus) or num_cpus < 0:
         raise ConfigError(f"num_cpus: expected a number, 0 or more, or None, got {num_cpus!r}")
     if nodes and most * num_cpus > sum(nodes) - 1:
         _log.warning(
@@ -65,13 +65,8 @@ def choose_pool(concurrency: object, num_cpus: object, nodes: Sequence[int]) -> 
 
 def _range(concurrency: object) -> tuple[int, int]:
     least, most = concurrency if isinstance(concurrency, tuple) else (concurrency, concurrency)
-    if not is_whole(least) or not is_whole(most) or not 1 <= least <= most:
+    if not (is_number(least, Integral) and is_number(most, Integral) and 1 <= least <= most):
         raise ConfigError(
             f"concurrency: expected a number, 1 or more, or (least, most), got {concurrency!r}"
         )
     return least, most
-
-
-def is_whole(value: object) -> bool:
-    """Return whether a value is a whole number; True and False are not."""
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)

@@ -6,8 +6,10 @@ from edgecount.regions.region import (
     RegionsLike,
     check_excluded,
     check_shares,
+    computed_region,
     look_like_shares,
     read_regions,
+    refuse_shares,
 )
 from edgecount.regions.sizes import SizeWatch
 from edgecount.regions.text import parse_points, parse_region
@@ -18,9 +20,11 @@ __all__ = [
     "SizeWatch",
     "check_excluded",
     "check_shares",
+    "computed_region",
     "look_like_shares",
     "parse_points",
     "parse_region",
     "rasterise",
     "read_regions",
+    "refuse_shares",
 ]

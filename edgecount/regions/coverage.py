@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecount.regions.outline import Segments, outline
-from edgecount.regions.region import LARGEST_ROUNDED, Polygon, Region, exact, look_like_shares
+from edgecount.regions.region import LARGEST_ROUNDED, Polygon, Region, exact
 
 _log = logging.getLogger(__name__)
 
@@ -54,12 +54,6 @@ def rasterise(
                 region.name,
                 *size,
                 ", or in what it excludes," if region.excluded else "",
-            )
-        elif not region.fractions and look_like_shares(polygon):
-            _log.warning(
-                "region %r covers a pixel at most: for shares of width and height give "
-                "fractions=True, or percent on the command line",
-                region.name,
             )
     return masks
 

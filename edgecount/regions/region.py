@@ -43,7 +43,7 @@ class Region:
 
     Raises:
         ConfigError: no name, fewer than three points, no area, a coordinate that is not a finite
-            number, or a share that is one of pixels.
+            number, or shares and pixels are mistaken for each other.
     """
 
     __slots__ = ("excluded", "fractions", "name", "polygon")
@@ -56,10 +56,7 @@ class Region:
         fractions: bool = False,
         excluded: Sequence[ArrayLike] = (),
     ) -> None:
-        given: object = name  # which may be anything
-        if not (isinstance(given, str) and given.strip()):
-            raise ConfigError(f"a region needs a name, a text, got {shown(given)}")
-        self.name = name
+        self.name = _check_name(name)
         self.fractions = bool(fractions)
         self.polygon = _check_polygon(f"region {name!r}", polygon, fractions=self.fractions)
         self.excluded = check_excluded(f"region {name!r}", excluded, fractions=self.fractions)
@@ -96,7 +93,7 @@ class Region:
         """Return the region in pixels of a frame of (width, height)."""
         if not self.fractions:
             return self
-        return Region(self.name, self.polygon_in(size), excluded=self.excluded_in(size))
+        return computed_region(self.name, self.polygon_in(size), self.excluded_in(size))
 
     def renamed(self, name: str) -> Region:
         """Return the same region with another name."""
@@ -104,6 +101,24 @@ class Region:
 
 
 RegionsLike: TypeAlias = Mapping[str, "ArrayLike | Region"] | Sequence[Region]
+
+
+def computed_region(name: str, polygon: ArrayLike, excluded: Sequence[ArrayLike] = ()) -> Region:
+    """Return a region in pixels that nobody typed, so that it may lie within a single one.
+
+    Args:
+        name: see `Region`, as the others.
+        polygon: (N, 2) x, y.
+        excluded: polygons whose area is left out.
+
+    Raises:
+        ConfigError: see `Region`.
+    """
+    found = Region.__new__(Region)
+    found.name, found.fractions = _check_name(name), False
+    found.polygon = _read_polygon(f"region {name!r}", polygon)
+    found.excluded = tuple(_read_polygon(f"region {name!r}: excluded", one) for one in excluded)
+    return found
 
 
 def read_regions(regions: RegionsLike | None) -> tuple[Region, ...]:
@@ -174,9 +189,28 @@ def check_shares(what: str, points: Polygon) -> None:
         )
 
 
+def refuse_shares(what: str, points: Polygon) -> None:
+    """Refuse pixels that are shares of a frame's sides by mistake.
+
+    Raises:
+        ConfigError: all points lie within the first pixel.
+    """
+    if look_like_shares(points):
+        raise ConfigError(
+            f"{what}: expected pixels, got {shown(points.tolist())}, a pixel at most: for shares "
+            "of width and height give fractions=True, or percent on the command line"
+        )
+
+
 def look_like_shares(points: Polygon) -> bool:
     """Return whether points in pixels all lie within one pixel, as shares given by mistake do."""
     return bool(0 <= points.min() <= points.max() <= 1)
+
+
+def _check_name(name: object) -> str:
+    if not (isinstance(name, str) and name.strip()):
+        raise ConfigError(f"a region needs a name, a text, got {shown(name)}")
+    return name
 
 
 def exact(points: Polygon) -> list[tuple[Fraction, Fraction]]:
@@ -202,6 +236,15 @@ def _coordinates(polygon: Polygon) -> tuple[float, ...]:
 
 
 def _check_polygon(whose: str, polygon: ArrayLike, *, fractions: bool) -> Polygon:
+    points = _read_polygon(whose, polygon)
+    if fractions:
+        check_shares(whose, points)
+    else:
+        refuse_shares(whose, points)
+    return points
+
+
+def _read_polygon(whose: str, polygon: ArrayLike) -> Polygon:
     if np.ma.is_masked(polygon):
         raise ConfigError(f"{whose}: some of its coordinates are masked: leave them out")
     try:
@@ -215,8 +258,6 @@ def _check_polygon(whose: str, polygon: ArrayLike, *, fractions: bool) -> Polygo
         raise ConfigError(f"{whose}: expected three or more points (x, y), got {got}")
     if not np.isfinite(points).all():
         raise ConfigError(f"{whose}: every coordinate must be a finite number")
-    if fractions:
-        check_shares(whose, points)
     if not _has_area(points):
         raise ConfigError(f"{whose}: its points lie on one line, so it has no area")
     points.flags.writeable = False

@@ -15,8 +15,6 @@ from edgecount.scenes.noise import clouds, tile
 
 Shape = NDArray[np.float64]
 
-GROUNDS = ("paving", "asphalt", "grass", "tiles", "steps")
-
 _SIDE = 512
 _COLOURS = {
     "paving": (128.0, 134.0, 140.0),

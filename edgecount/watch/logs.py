@@ -9,15 +9,17 @@ import threading
 import traceback
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime, timezone
+from contextvars import ContextVar
+from datetime import datetime
 from typing import Any, Literal, TextIO, TypeAlias
 
-from edgecount._text import valid_text
+from edgecount._text import utc_text, valid_text
 from edgecount.runtime.sources.urls import shown_url
 
 Format: TypeAlias = Literal["text", "json"]
 
 _PACKAGE = "edgecount"
+_CAMERA: ContextVar[str | None] = ContextVar("camera", default=None)
 # Libraries that tell of each try, some with addresses that may be secret.
 _QUIET = ("urllib3", "websockets", "asyncio", "paho")
 _PRIORITIES = (
@@ -32,7 +34,8 @@ class LogFormatter(logging.Formatter):
     """Makes one line of each record, without passwords and secrets of addresses.
 
     A record's camera is its attribute ``camera``, or the first of its arguments where that is a
-    camera's id, as in ``_log.warning("%s: no answer", camera)``.
+    camera's id, as in ``_log.warning("%s: no answer", camera)``, or the one of `log_of`, whose id
+    its line then begins with.
 
     Args:
         form: "json", or "text".
@@ -47,13 +50,16 @@ class LogFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line of a record."""
-        message = shown_url(_message(record))
+        message = _message(record)
+        told = _CAMERA.get()
+        if told is not None and self._camera(record) == told and not message.startswith(told):
+            message = f"{told}: {message}"
+        message = shown_url(message)
         return self._json(record, message) if self._form == "json" else self._text(record, message)
 
     def _json(self, record: logging.LogRecord, message: str) -> str:
-        moment = datetime.fromtimestamp(record.created, timezone.utc)
         fields: dict[str, Any] = {
-            "time": moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "time": utc_text(record.created),
             "level": record.levelname.lower(),
             "logger": record.name,
         }
@@ -84,6 +90,7 @@ class LogFormatter(logging.Formatter):
         if camera is None and isinstance(record.args, tuple) and record.args:
             first = record.args[0]
             camera = first if isinstance(first, str) and first in self.cameras else None
+        camera = _CAMERA.get() if camera is None else camera
         return None if camera is None else str(camera)
 
 
@@ -107,6 +114,16 @@ class LogHandler(logging.Handler):
             self.stream.flush()
         except Exception:  # noqa: BLE001 (a full disk, a terminal that is gone: the service goes on)
             return
+
+
+@contextmanager
+def log_of(camera: str) -> Iterator[None]:
+    """Give records of this thread a camera's id: what analyses its pictures does not know it."""
+    token = _CAMERA.set(camera)
+    try:
+        yield
+    finally:
+        _CAMERA.reset(token)
 
 
 @contextmanager

@@ -5,10 +5,9 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from edgecount._text import valid_text
+from edgecount._text import utc_text, valid_text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -132,7 +131,7 @@ class Reading:
         regions = {name: vars(one).copy() for name, one in self.regions.items()}
         return {
             "camera": self.camera,
-            "time": _stamp(self.time),
+            "time": utc_text(self.time),
             "count": _short(self.count),
             "interval": _pair(self.interval),
             "smooth": _short(self.smooth),
@@ -146,7 +145,7 @@ class Reading:
                     "in": _short(line.into),
                     "out": _short(line.out),
                     "net": _short(line.into - line.out),
-                    "since": _stamp(line.since),
+                    "since": utc_text(line.since),
                 }
                 for name, line in self.lines.items()
             },
@@ -196,7 +195,7 @@ class Event:
         return {
             "id": self.id,
             "camera": self.camera,
-            "time": _stamp(self.time),
+            "time": utc_text(self.time),
             "kind": self.kind,
             "name": self.name,
             "change": self.change,
@@ -205,12 +204,6 @@ class Event:
             "unit": self.unit,
             "detail": valid_text(self.detail),
         }
-
-
-def _stamp(time: float) -> str:
-    """Return a UNIX time as RFC 3339 in UTC, to the millisecond."""
-    moment = datetime.fromtimestamp(time, timezone.utc)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _short(value: Any) -> Any:

@@ -58,7 +58,7 @@ class StreamCounter:
                         self._counters[size] = OutputCounter(self._model, size, self._input)
                     layers = tensors.as_tensor_output().get_layers()
                     result = self._counters[size].count(layers)
-                    found |= {"count": round(result.count, 2), "heads": result.peak_count}
+                    found |= {"count": round(result.count, 2), "peak_count": result.peak_count}
                 except EdgeCountError as error:  # an error in a probe would end the process
                     found["error"] = str(error)
                 lines.append(json.dumps(found))

@@ -104,10 +104,12 @@ def export_checkpoint(checkpoint: Path, out: Path) -> Manifest:
     try:
         from edgecount.train.checkpoint import load_network
         from edgecount.train.manifest import manifest_of
+        from edgecount.train.unfinished import tell_what_lacks
     except ImportError as error:
         raise missing(str(error.name), "export", "to read checkpoints") from error
     network, state = load_network(checkpoint)
     manifest = manifest_of(network, state)
+    tell_what_lacks(checkpoint, state, manifest)
     export_onnx(network, manifest, out)
     return manifest
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import logging
 from collections.abc import Sequence
 from numbers import Integral
 from typing import TYPE_CHECKING, cast
 
-from edgecount._options import check_precision, check_threads
+from edgecount._numbers import is_number
+from edgecount._options import check_backend, check_precision, check_threads
 from edgecount.errors import BackendError, ConfigError, EdgeCountError, MissingExtraError
 from edgecount.models import list_models, model_path
 from edgecount.runtime.backends.base import Backend
@@ -38,24 +38,7 @@ if TYPE_CHECKING:
     from edgecount.runtime.backends.onnx_run import Run
     from edgecount.runtime.backends.proofs import Prove
 
-BACKENDS = (
-    *("auto", "onnxruntime", "onnxruntime-cuda", "tensorrt", "tensorrt-rtx"),
-    *("openvino", "openvino-gpu", "openvino-npu", "fake"),
-)
-
 _log = logging.getLogger(__name__)
-
-
-def check_backend(name: object) -> None:
-    """Refuse what is the name of no backend.
-
-    Raises:
-        BackendError: it is none of `BACKENDS`.
-    """
-    if name not in BACKENDS:
-        close = difflib.get_close_matches(str(name).lower(), BACKENDS, n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else ""
-        raise BackendError(f"backend: expected one of {', '.join(BACKENDS)}, got {name!r}{hint}")
 
 
 def open_backend(
@@ -85,11 +68,10 @@ def open_backend(
         device: number of the GPU, on which the engine then has to run; None: the first, or a CPU.
 
     Raises:
-        BackendError: the engine does not exist or does not work here, or not in this precision or
-            not on that GPU.
+        BackendError: the engine does not work here, or not in this precision or not on that GPU.
         MissingExtraError: its package is not installed.
         ModelError: the engine cannot load the model.
-        ConfigError: there is no such number of threads, or no such precision.
+        ConfigError: there is no such backend, number of threads or precision.
     """
     check_threads(threads)
     check_precision(precision)
@@ -118,7 +100,7 @@ def open_backend(
 
 def _check_lanes(backend: Backend) -> None:
     lanes: object = backend.lanes  # the caller's: it may be anything
-    if isinstance(lanes, bool) or not isinstance(lanes, Integral) or lanes < 1:
+    if not is_number(lanes, Integral) or lanes < 1:
         raise ConfigError(
             f"lanes of the backend {backend.name}: expected a number of frames, 1 or more, got "
             f"{lanes!r}"

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 ENGINES = (".engine", ".plan", ".trt")
 # FP16 counts within half a per cent of the original, INT8 within three, and whether it is faster
 # depends on the GPU. Who wants another names its file.
-_BEST = ("fp16", "int8", "fp32")
+BEST_FIRST = ("fp16", "int8", "fp32")
 
 Rebuild: TypeAlias = Callable[[Path, EngineSidecar, Path, str], EngineSidecar]
 """(plan, sidecar, ONNX, compute capability) to the sidecar of the plan that was built anew."""
@@ -66,7 +66,9 @@ def engines_for(model: ModelFile, target: Target) -> tuple[list[Engine], list[st
         else:
             found.append(engine)
     # An engine that a gate refused and that was kept all the same comes last.
-    found.sort(key=lambda e: (e.sidecar.overridden, _BEST.index(e.sidecar.precision), e.path.name))
+    found.sort(
+        key=lambda e: (e.sidecar.overridden, BEST_FIRST.index(e.sidecar.precision), e.path.name)
+    )
     return found, reasons
 
 

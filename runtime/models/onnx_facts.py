@@ -133,9 +133,14 @@ def check_beside(path: Path) -> None:
         require_regular(path.parent / name)
 
 
-def files_state(path: Path) -> tuple[tuple[int, ...], ...]:
-    """Return what changes when a model's file, or one beside it with its weights, is replaced."""
+def files_state(path: Path | None) -> tuple[tuple[int, ...], ...]:
+    """Return what changes when a model's file, or one beside it with its weights, is replaced.
+
+    A model that has no file has a state that stays.
+    """
     found: list[tuple[int, ...]] = []
+    if path is None:
+        return ()
     with suppress(EdgeCountError, OSError, ValueError):  # whoever loads it says what is wrong
         for file in (path, *(path.parent / name for name in read_onnx_facts(path).beside)):
             status = file.stat()
@@ -143,11 +148,11 @@ def files_state(path: Path) -> tuple[tuple[int, ...], ...]:
     return tuple(found)
 
 
-def check_unchanged(path: Path, state: tuple[tuple[int, ...], ...]) -> None:
+def check_unchanged(path: Path | None, state: tuple[tuple[int, ...], ...]) -> None:
     """Refuse to load a model's file once more if it is another one by now.
 
     Args:
-        path: the model's file.
+        path: the model's file; None: it has none.
         state: its `files_state` when it was loaded first.
 
     Raises:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edgecount._numbers import is_number
 from edgecount._options import check_capacity, check_device, check_threshold
 from edgecount.errors import ConfigError, InputError
 from edgecount.manifest import Manifest
@@ -174,7 +175,7 @@ def _geometry(
         sizes["resized"] = resized
     for name, size in sizes.items():
         is_size = isinstance(size, (tuple, list)) and len(size) == 2
-        if not is_size or not all(isinstance(side, Integral) and int(side) >= 1 for side in size):
+        if not is_size or not all(is_number(side, Integral) and side >= 1 for side in size):
             raise ConfigError(f"{name}: expected two numbers of pixels, 1 or more, got {size!r}")
     (width, height), (high, wide) = frame_size, input_size
     multiple = manifest.input.multiple

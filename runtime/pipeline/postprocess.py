@@ -249,6 +249,8 @@ def read_counts(
 ) -> Counts:
     """Return the counts that the kernels found in one image of a batch, in source pixels.
 
+    No count is below 0; `density_count` is the map's sum as it is, and so may be.
+
     Args:
         found: the kernels' counts of the batch.
         image: index of the image in the batch.
@@ -265,11 +267,13 @@ def read_counts(
         boxes = _to_source(found.boxes[image], 1, geometry)
     _check_scores(points, grid)
     heads = heatmap is not None or boxes is not None
-    count = float(found.count[image])
+    # The densities of an empty place may add up to a little less than nobody.
+    count = max(0.0, float(found.count[image]))
     density_count = None if density is None else float(found.density_sum[image])
     peak_count = int(found.peak_count[image]) if heads else None
     if density is not None and density_count is not None:
         _check_people(density_count, grid, density)
+    interval = grid.manifest.postprocess.interval
     return Counts(
         count=count,
         density_count=density_count,
@@ -280,7 +284,7 @@ def read_counts(
         regions={
             region.name: RegionCount(
                 name=region.name,
-                count=float(found.region_count[image, index]),
+                count=max(0.0, float(found.region_count[image, index])),
                 density_count=None
                 if density is None
                 else float(found.region_density[image, index]),
@@ -289,7 +293,7 @@ def read_counts(
             for index, region in enumerate(masks.regions)
         },
         overflow=bool(found.overflow[image]),
-        interval=_interval(grid.manifest, count, density_count, peak_count),
+        interval=None if interval is None else interval.of(count, density_count, peak_count),
         boxes=boxes,
     )
 
@@ -312,18 +316,6 @@ def _check_people(people: float, grid: MapGrid, density: OutputSpec) -> None:
             f"output {density.name!r} (density) of {grid.manifest.name}: expected 0 people or more "
             f"in a frame, got {people:.1f}; the model or its manifest is wrong"
         )
-
-
-def _interval(
-    manifest: Manifest, count: float, density_count: float | None, peak_count: int | None
-) -> tuple[float, float] | None:
-    spec = manifest.postprocess.interval
-    if spec is None:
-        return None
-    if density_count is None or peak_count is None:
-        return spec.around(count)
-    # Where density and points disagree the model is less sure of both.
-    return spec.around(count, density_count - peak_count)
 
 
 @contextmanager

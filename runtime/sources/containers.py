@@ -1,24 +1,24 @@
-"""Opening files, streams and devices by FFmpeg, and decoders on hardware."""
+"""Opening files, streams and devices by FFmpeg, and the track of them that is counted."""
 
 from __future__ import annotations
 
 import errno
 import logging
 import socket
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
 import av
+from av.stream import Disposition
 
 from edgecount.errors import SourceError
 from edgecount.runtime.sources.faults import PermanentError, UnknownProtocolError
 from edgecount.runtime.sources.once import warn_once
 
-if TYPE_CHECKING:
-    from av.codec.hwaccel import HWAccel
-
 _log = logging.getLogger(__name__)
+
+PLAYLISTS = ("hls", "dash")
 
 # Reasons for which a stream cannot be opened now or later.
 _PERMANENT = (
@@ -77,28 +77,46 @@ def open_container(
         ) from None
 
 
-def accelerated(codec: Any, devices: Sequence[HWAccel], name: str) -> Any:
-    """Return a decoder on the first of the devices that has one, or else the decoder as it is.
+def video_track(container: Any, name: str) -> Any:
+    """Return the track of a container that is counted; None if there is no video in it.
+
+    Of several it is the largest, as heads are largest there; of equal ones the one that the file
+    marks as its default, and else FFmpeg's choice. The variants of a playlist are one picture.
 
     Args:
-        codec: an `av.CodecContext`.
-        devices: settings of devices.
-        name: of the video, for the log.
+        container: an `av.InputContainer`.
+        name: how it is called in messages.
+
+    Returns:
+        An `av.VideoStream`, which may lack a decoder.
     """
-    reasons = []
-    for device in devices:
-        try:
-            other: Any = av.CodecContext.create(codec.name, "r", hwaccel=device)
-        except (av.FFmpegError, NotImplementedError, RuntimeError, ValueError) as error:
-            reasons.append(str(getattr(error, "strerror", None) or error))
-            continue
-        if other.is_hwaccel:
-            other.extradata = codec.extradata
-            return other
-        reasons.append(f"it does not decode {codec.name}")
-    if devices:
-        warn_once(_log, f"{name} is decoded on the CPU: the hardware cannot ({reasons[0]})")
-    return codec
+    best = container.streams.best("video")
+    tracks = [track for track in container.streams.video if _is_video(track)]
+    if len(tracks) < 2 or container.format.name.startswith(PLAYLISTS):
+        return best
+
+    def rank(track: Any) -> tuple[int, bool, bool]:
+        codec = track.codec_context
+        is_default = bool(track.disposition & Disposition.default)
+        is_best = best is not None and track.index == best.index
+        return codec.width * codec.height, is_default, is_best
+
+    chosen = max(tracks, key=rank)
+    codec = chosen.codec_context
+    # Of streams whose beginning is not looked at the size is not known yet.
+    size = f" ({codec.width} x {codec.height} pixels)" if codec.width else ""
+    number = tracks.index(chosen) + 1
+    warn_once(
+        _log,
+        f"{name} has {len(tracks)} video tracks: track {number}{size} is counted, and no other",
+    )
+    return chosen
+
+
+def _is_video(track: Any) -> bool:
+    """Return whether a track can be decoded, and is neither a cover nor a preview."""
+    aside = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
+    return getattr(track, "codec_context", None) is not None and not track.disposition & aside
 
 
 def _kind(error: Exception, *, is_download: bool) -> type[SourceError]:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from edgecount.runtime.sources.decoders import StreamMatrix
+
 _PQ = 16  # AVCOL_TRC_SMPTE2084
 _WHITE = 203.0  # cd/m2
 _KNEE = 0.8  # of white
@@ -84,9 +86,13 @@ class ToPicture:
 
     The matrix and range are those that a frame is tagged with; without a tag BT.601 and limited
     range, as FFmpeg and OpenCV have it. The brightness of HDR by PQ is mapped to that of SDR.
+
+    Args:
+        of_stream: the display matrix of frames that have none of their own.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, of_stream: StreamMatrix | None = None) -> None:
+        self._of_stream = of_stream
         # One for all frames: making its tables anew takes longer than a small frame.
         self._reformatter = av.video.reformatter.VideoReformatter()
         self._rotation: int | None = None
@@ -115,8 +121,11 @@ class ToPicture:
         # until Python collects garbage, which takes longer than all the rest.
         if frame.rotation != self._rotation:
             self._rotation = frame.rotation
-            self._matrix = _display_matrix(frame)
-        return picture if self._matrix is None else _upright(picture, self._matrix)
+            self._matrix = display_matrix(frame)
+        matrix = self._matrix
+        if matrix is None and self._of_stream is not None:
+            matrix = self._of_stream.value
+        return picture if matrix is None else _upright(picture, matrix)
 
 
 @functools.cache
@@ -135,7 +144,7 @@ def _pq_to_sdr() -> NDArray[np.uint8]:
     return table
 
 
-def _display_matrix(frame: Any) -> tuple[int, ...] | None:
+def display_matrix(frame: Any) -> tuple[int, ...] | None:
     """Return where the axes of the stored picture point to when it is shown, in 16.16 fixed point.
 
     x is shown at a x + c y and y at b x + d y, for (a, b, c, d).

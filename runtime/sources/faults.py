@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from edgecount.errors import SourceError
 
+NO_PYAV = "PyAV is not installed (pip install av)"
+"""Why another library reads a source."""
+
 
 class PermanentError(SourceError):
     """A source that stays as it is until somebody changes it: a wrong address, no permission."""

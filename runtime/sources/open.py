@@ -23,8 +23,10 @@ from edgecount.runtime.sources.image import ImageSource
 from edgecount.runtime.sources.suffixes import (
     IMAGE_SUFFIXES,
     KNOWN,
+    OVERLAY_SUFFIXES,
     VIDEO_SUFFIXES,
     counted_kinds,
+    kind_of,
     natural_order,
 )
 from edgecount.runtime.sources.urls import shown_url, stream_name
@@ -60,12 +62,14 @@ def open_sources(
 
     Args:
         spec: an image or video file; a folder (the images and videos in it; hidden files and
-            subfolders are left out, and files of other kinds, which the log tells) or a glob (`**`
-            enters subfolders), both in natural order (2 before 10); an address (rtsp://, http://, rtmp://,
-            srt://, udp:// ...); a camera's number or device such as /dev/video0, or csi://0; a
-            pipeline of GStreamer ("... ! ..."); a `Source`; or a sequence of these. "nvdec:" before
-            a video or an address decodes it on NVIDIA's decoder, and its frames stay on the GPU;
-            "nvv4l2:" before an rtsp:// address on that of a Jetson (`LiveOptions.hardware`).
+            subfolders are left out, as are files of other kinds and the overlays that edgecount
+            writes, which the log tells) or a glob (`**` enters subfolders; it takes overlays if it
+            has ".overlay." in it), both in natural order (2 before 10); an address (rtsp://,
+            http://, rtmp://, srt://, udp:// ...); a camera's number or device such as /dev/video0,
+            or csi://0; a pipeline of GStreamer ("... ! ..."); a `Source`; or a sequence of these.
+            "nvdec:" before a video or an address decodes it on NVIDIA's decoder, and its frames
+            stay on the GPU; "nvv4l2:" before an rtsp:// address on that of a Jetson
+            (`LiveOptions.hardware`).
         live: how cameras and streams are read; None: as `LiveOptions` are by themselves.
         accept_damaged: whether damaged images and frames of videos are given as well, as far as
             they can be decoded, with a warning in the log in place of an error.
@@ -173,7 +177,9 @@ def _open_glob(pattern: str, options: dict[str, Any]) -> list[Source]:
     names = _each_once(_match(pattern))
     if not names:
         raise SourceError(f"no file matches {shown_url(pattern)}")
-    return _open_known(names, f"what matches {pattern}", options)
+    return _open_known(
+        names, f"what matches {pattern}", options, with_overlays=".overlay." in pattern
+    )
 
 
 def _match(pattern: str) -> list[str]:
@@ -226,14 +232,19 @@ def _each_once(names: Sequence[str]) -> list[str]:
     return list(found.values())
 
 
-def _open_known(names: Sequence[str], where: str, options: dict[str, Any]) -> list[Source]:
+def _open_known(
+    names: Sequence[str], where: str, options: dict[str, Any], *, with_overlays: bool = False
+) -> list[Source]:
     files = [name for name in names if not Path(name).is_dir()]
     known = [name for name in files if name.lower().endswith(IMAGE_SUFFIXES + VIDEO_SUFFIXES)]
+    if not with_overlays:
+        known = [name for name in known if not name.endswith(OVERLAY_SUFFIXES)]
+    others = sorted(set(files) - set(known))
+    left_out = counted_kinds(Counter(map(kind_of, others))) if others else ""
     if not known:
-        raise SourceError(f"{where} holds nothing to count: edgecount reads {KNOWN}")
-    if len(known) < len(files):
-        others = sorted(set(files) - set(known))
-        left_out = counted_kinds(Counter(Path(name).suffix.lower() for name in others))
+        more = f"; left out: {left_out}" if left_out else ""
+        raise SourceError(f"{where} holds nothing to count: edgecount reads {KNOWN}{more}")
+    if others:
         _log.warning("%s: left out: %s", where, left_out)
     return [_open_file(name, options) for name in sorted(known, key=natural_order)]
 

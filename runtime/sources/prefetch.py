@@ -163,7 +163,7 @@ class ReadAhead(Reader[Item]):
     def _run(self) -> None:
         last: BaseException = Ended()
         try:
-            with _closed_in_the_end(iter(self._items)) as iterator:
+            with closed_in_the_end(iter(self._items)) as iterator:
                 while self._wait_for_room():
                     try:
                         item = next(iterator)
@@ -227,13 +227,14 @@ if hasattr(os, "register_at_fork"):
 
 def each(make: Callable[[Item], Made], items: Iterable[Item]) -> Iterator[Made]:
     """Yield what is made of every item; unlike `map`, closing it closes the items as well."""
-    with _closed_in_the_end(iter(items)) as iterator:
+    with closed_in_the_end(iter(items)) as iterator:
         for item in iterator:
             yield make(item)
 
 
 @contextlib.contextmanager
-def _closed_in_the_end(iterator: Iterator[Item]) -> Iterator[Iterator[Item]]:
+def closed_in_the_end(iterator: Iterator[Item]) -> Iterator[Iterator[Item]]:
+    """Close an iterator, if it is one that can be closed, as a generator is, when all is done."""
     try:
         yield iterator
     finally:

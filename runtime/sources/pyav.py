@@ -9,15 +9,21 @@ import functools
 import os
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import av
 
 from edgecount.runtime.sources.aspect import SQUARE, pixel_ratio, square_size
-from edgecount.runtime.sources.containers import accelerated, open_container, reason_of
+from edgecount.runtime.sources.containers import PLAYLISTS, open_container, reason_of, video_track
 from edgecount.runtime.sources.convert import ToPicture, deinterlaced
-from edgecount.runtime.sources.extent import cut_off
+from edgecount.runtime.sources.decoders import (
+    CHECKS,
+    STRICTER_NAMES,
+    StreamMatrix,
+    accelerated,
+    stricter,
+)
+from edgecount.runtime.sources.extent import cut_off, warn_of_another_recording
 from edgecount.runtime.sources.faults import NoDecoderError, PermanentError, SizeError
 from edgecount.runtime.sources.nvdec import NvdecDevice
 from edgecount.runtime.sources.trust import FrameFilter
@@ -35,16 +41,6 @@ _MOST_FAILURES = 10  # reads in a row that fail, before a file is given up
 _AHEAD = 2  # packets that are read before one is decoded, to tell whether it is whole
 _FRAME_THREADS = 1 << 12  # AV_CODEC_CAP_FRAME_THREADS
 
-# Decoders that keep damage to themselves unless they are asked; "explode" returns an error in
-# place of the frame. Measured with flipped bits by benchmarks/damaged_video.py, which also says
-# which formats cannot tell: VP8, FFV1, HuffYUV, GIF.
-_CHECKS = {
-    "hevc": "crccheck+explode",
-    "mjpeg": "explode",
-    **dict.fromkeys(("msmpeg4v1", "msmpeg4v2", "msmpeg4", "wmv1", "wmv2"), "bitstream+buffer"),
-}
-# Decoders of the same format that notice more, if more slowly.
-_STRICTER = {"vp9": "libvpx-vp9"}
 # Decoders that, working on frames side by side, may hand one on before they find it damaged; and
 # that look for damage less closely where they work on its slices side by side.
 _LATE_MARKS = ("h264", "mpeg4")
@@ -57,8 +53,6 @@ _JITTER = 0.5  # s, by which the times of one recording may go back
 _TOLERATED_SHARE = 0.01
 # FFmpeg shows texts by their suffix, such as what a server has at /readme.txt, as a terminal would.
 _TEXT = ("ansi", "bintext", "xbin", "idf")
-
-PLAYLISTS = ("hls", "dash")
 
 
 class PyAVClip:
@@ -113,8 +107,7 @@ class PyAVClip:
             raise
 
     def _set_up(self, hardware: Sequence[HWAccel] | NvdecDevice) -> None:
-        streams: Any = self._container.streams  # typed for streams of any kind
-        self._stream = streams.best("video")
+        self._stream = video_track(self._container, self._name)
         self._codec: Any = getattr(self._stream, "codec_context", None)
         if self._codec is None:
             if self._stream is None:
@@ -131,15 +124,14 @@ class PyAVClip:
             self._codec = hardware.open(self._stream, self._name, live=not self._is_file)
         else:
             self._codec = accelerated(self._codec, hardware, self._name)
-        if self._codec.name in _STRICTER and self._codec.pix_fmt == "yuv420p" and self._is_strict:
-            with suppress(ValueError):  # not in this build of FFmpeg
-                stricter: Any = av.CodecContext.create(_STRICTER[self._codec.name], "r")
-                stricter.extradata = self._codec.extradata
-                self._codec = stricter
+            self._codec = stricter(self._codec) if self._is_strict else self._codec
         # A second guard, with room for sides that are rounded up: sizes may change in a clip.
         options = {"max_pixels": str(self._max_pixels + (self._max_pixels >> 3) + 2**16)}
-        if self._is_strict and self._codec.name in _CHECKS:
-            options["err_detect"] = _CHECKS[self._codec.name]
+        own = self._stream.codec_context
+        is_own = self._codec is own or isinstance(hardware, NvdecDevice)
+        self._matrix = None if is_own else StreamMatrix(own, options.copy())
+        if self._is_strict and self._codec.name in CHECKS:
+            options["err_detect"] = CHECKS[self._codec.name]
         self._codec.options = options
         threads = min(_MOST_THREADS, len(os.sched_getaffinity(0)))
         if self._codec.name in _LATE_MARKS and not self._accept_damaged:
@@ -158,12 +150,13 @@ class PyAVClip:
             self._stream.time_base,
             delay=delay,
             paired=self._is_file and self._codec.name in _PAIRED,
-            keys_by_packet=self._codec.name in _STRICTER.values(),
+            keys_by_packet=self._codec.name in STRICTER_NAMES,
             accept_damaged=self._accept_damaged,
         )
         self._broken = ""  # why reading ended before the end
         self._read = 0  # number of packets of the video
         self._ends = 0.0  # end of all streams so far, in seconds
+        self._end = 0  # of them in the file, in bytes
         self._last = 0.0  # time of the last frame that was handed on
         self._joined = 0.0  # s, by which times of the recording are later than its own
 
@@ -230,7 +223,7 @@ class PyAVClip:
                 numbers.append(number)
                 yield frame
 
-        to_picture = getattr(self._codec, "to_picture", None) or ToPicture()
+        to_picture = getattr(self._codec, "to_picture", None) or ToPicture(self._matrix)
         frames = deinterlaced(
             numbered(), self._stream.time_base, at_once=self._deinterlaces_at_once
         )
@@ -276,6 +269,9 @@ class PyAVClip:
         if damage.found + damage.lost == 0:
             reason = f" ({self._broken})" if self._broken else ""
             return f"{self._name} holds no frame that can be decoded{reason}"
+        if self._is_file:
+            kind = self._container.format.name
+            warn_of_another_recording(self._path, self._name, kind, self._end)
         stops = self._early_end()
         # What was damaged where the file was cut is no news.
         sentence = "" if stops and (damage.first or 0.0) >= self._last else damage.sentence()
@@ -318,6 +314,7 @@ class PyAVClip:
             try:
                 for packet in self._container.demux(*streams):
                     failures = 0
+                    self._end = max(self._end, (packet.pos or 0) + packet.size)
                     if packet.pts is not None and packet.time_base:
                         end = (packet.pts + (packet.duration or 0)) * packet.time_base
                         self._ends = max(self._ends, float(end))
@@ -346,6 +343,8 @@ class PyAVClip:
 
     def _decode(self, packet: Any) -> Iterable[Any]:
         try:
+            if self._matrix is not None:
+                self._matrix.look(packet)
             frames: list[Any] = self._codec.decode(packet)
         except EOFError:
             return ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from pathlib import PurePath
 
 _MOST_SUFFIXES = 5  # that are named among those left out
 
@@ -23,6 +24,9 @@ VIDEO_SUFFIXES = (
     ".265", ".hevc", ".ivf", ".y4m",
 )
 # fmt: on
+# What `edgecount count --save` and `edgecount demo` write. Folders that they wrote into are counted
+# again, and their pictures of heat and dots are nobody's.
+OVERLAY_SUFFIXES = (".overlay.jpg", ".overlay.png", ".overlay.mp4")
 KNOWN = (
     f"images ({', '.join(suffix[1:] for suffix in IMAGE_SUFFIXES)}) "
     f"and videos ({', '.join(suffix[1:] for suffix in VIDEO_SUFFIXES)})"
@@ -34,12 +38,23 @@ def natural_order(name: str) -> list[str | int]:
     return [int(part) if part.isdecimal() else part.casefold() for part in re.split(r"(\d+)", name)]
 
 
+def kind_of(name: str) -> str:
+    """Return the suffix of a file in small letters; of an overlay all of its ending."""
+    overlay = next((suffix for suffix in OVERLAY_SUFFIXES if name.endswith(suffix)), None)
+    return overlay or PurePath(name).suffix.lower()
+
+
 def counted_kinds(suffixes: Counter[str]) -> str:
     """Return the number of files of kinds that are not read, and the most frequent of them first.
 
     Args:
-        suffixes: number of files by their suffix in small letters, which may be empty.
+        suffixes: number of files by their kind, see `kind_of`.
     """
+    own = sum(suffixes[suffix] for suffix in OVERLAY_SUFFIXES)
+    if own:
+        others = Counter({s: n for s, n in suffixes.items() if s not in OVERLAY_SUFFIXES})
+        overlays = "1 overlay of edgecount" if own == 1 else f"{own} overlays of edgecount"
+        return f"{overlays}, {counted_kinds(others)}" if others else overlays
     number, most = sum(suffixes.values()), suffixes.most_common(_MOST_SUFFIXES)
     parts = [f"{ascii(suffix or 'no suffix')[1:-1]} {times}" for suffix, times in most]
     rest = number - sum(times for _, times in most)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from edgecount.errors import ConfigError, SourceError
 from edgecount.runtime.frames.images import MAX_PIXELS, read_file
 from edgecount.runtime.sources.base import Frame, Source
-from edgecount.runtime.sources.faults import NoDecoderError
+from edgecount.runtime.sources.faults import NO_PYAV, NoDecoderError
 from edgecount.runtime.sources.hardware import NVDEC, accelerators, check_hardware
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ _log = logging.getLogger(__name__)
 
 # Playlists and the like must not open connections or devices in the name of a file.
 _FILE_OPTIONS = {"protocol_whitelist": "file"}
-_NO_PYAV = "PyAV is not installed (pip install av)"
 
 
 class VideoSource(Source):
@@ -101,7 +100,7 @@ class VideoSource(Source):
         try:
             from edgecount.runtime.sources import pyav
         except ImportError:
-            return self._open_by_opencv(_NO_PYAV)
+            return self._open_by_opencv(NO_PYAV)
         try:
             # As an address: a name with a colon is none by itself.
             return pyav.PyAVClip(

@@ -63,13 +63,13 @@ def draft(options: argparse.Namespace, exported: Path, licence: str) -> Draft:
             f"place of a checkpoint, which has its own; got {source} and {options.config}"
         )
     if deployed:
-        config, note = load_config(find_config(options.config)), ""
+        config, note, state = load_config(find_config(options.config)), "", None
     else:
         network, state = load_finished(source, unfinished=options.unfinished)
         config, note = config_of(state), unfinished_note(state)
     if options.data:
         config = dataclasses.replace(config, data_root=str(options.data))
-    samples = load_held_out(config, source.parent)
+    samples = load_held_out(config, source.parent, state)
     if deployed:
         manifest = dataclasses.replace(
             open_model(source).manifest, name=options.name, version=options.version, licence=licence

@@ -86,7 +86,7 @@ def count_run(
     config = config_of(state)
     if data:
         config = dataclasses.replace(config, data_root=str(data))
-    held = load_held_out(config, run)
+    held = load_held_out(config, run, state)
     unseen = {*config.leave_out, *never_seen(config, ())} & set(held)
     seen = [samples for name, samples in held.items() if name not in unseen]
     if not unseen or not seen:

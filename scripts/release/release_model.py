@@ -337,20 +337,20 @@ def left_out_coverage(summary: Mapping[str, Any]) -> float | None:
 
 
 def compact(summary: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the few numbers of a set that travel in the manifest."""
+    """Return the few numbers of a set that travel in the manifest, with more digits than shown."""
     count = summary["count"]
     numbers: dict[str, Any] = {"images": round(count["images"])}
-    numbers |= {key: round(count[key], 2) for key in ("mae", "rmse", "bias")}
+    numbers |= {key: round(count[key], 4) for key in ("mae", "rmse", "bias")}
     if "points" in summary and people_each(summary):
-        numbers["f1"] = round(summary["points"]["f1"], 3)
+        numbers["f1"] = round(summary["points"]["f1"], 4)
     interval = summary.get("interval", {})
     found = [left_out_coverage(summary), interval.get("cross_coverage"), interval.get("coverage")]
     if "left_out" in summary:
         keys = ("people", "mae", "bias")
-        numbers |= {f"left_out_{key}": round(summary["left_out"][key], 2) for key in keys}
+        numbers |= {f"left_out_{key}": round(summary["left_out"][key], 4) for key in keys}
     for share in found:
         if share is not None:
-            numbers.setdefault("coverage", round(share, 3))
+            numbers.setdefault("coverage", round(share, 4))
     return numbers
 
 

@@ -177,7 +177,7 @@ def test_many_failures_are_not_told_one_by_one(run, tmp_path):
         (["--threshold", "0.2"], "was begun with --threshold none, got 0.2: give what"),
         (["--shard", "1/2"], "was begun with shards 1, got 2: give what"),
         (["--region", "a:0,0;9,0;9,9"], "was begun with --region [], got [{"),
-        (["--max-side", "native"], 'was begun with --max-side none, got "native"'),
+        (["--max-side", "native"], 'was begun with --max-side "model", got "native"'),
         (["--format", "jsonl"], "is parquet, got --format jsonl: leave it out, or choose"),
     ],
 )

@@ -68,22 +68,26 @@ def test_json_has_the_fields_of_the_contract(run, files, json_lines):
         "count",
         "interval",
         "density_count",
-        "points",
+        "peak_count",
         "regions",
         "overflow",
         "model",
         "backend",
         "precision",
         "timings_ms",
+        "points",
     ]
     assert (line["source"], line["frame"], line["count"], line["points"]) == (str(path), 0, 2, 2)
+    assert line["peak_count"] == 2
     assert (line["overflow"], line["time"], line["size"]) == (False, 0.0, [320, 240])
     assert set(line["timings_ms"]) == {"preprocess", "infer", "postprocess"}
 
 
 def test_json_points(run, files, json_lines):
     result = run("count", files.image("one.png", 2), "--json", "--points")
-    assert json_lines(result.stdout)[0]["points"] == [[18.0, 18.0, 1.0], [66.0, 18.0, 1.0]]
+    (line,) = json_lines(result.stdout)
+    assert line["points"] == [[18.0, 18.0, 1.0], [66.0, 18.0, 1.0]]
+    assert line["peak_count"] == 2
 
 
 def test_a_detector_gives_its_boxes(run, files, json_lines, make_model, tmp_path):
@@ -123,7 +127,7 @@ def test_backend_by_name(run, files, json_lines):
     (line,) = json_lines(run("count", path, "--backend", "onnxruntime", "--json").stdout)
     assert line["backend"].startswith("onnxruntime")
     result = run("count", path, "--backend", "abacus")
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "abacus" in result.stderr
 
 

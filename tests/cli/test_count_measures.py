@@ -7,6 +7,12 @@ import io
 
 import pytest
 
+from edgecount.analytics import SmoothCount, parse_ground
+from edgecount.cli._count.ground import GroundCount
+from edgecount.cli._count.measures import Asked, Measured, measured_json
+from edgecount.runtime.sources.live import SourceHealth, SourceState
+from edgecount.watch.readings import Reading, RegionReading
+
 DOOR = "door:50%,100%;50%,0%"
 GROUND = "0,0;320,0;320,240;0,240=8x6"  # 320 x 240 pixels from straight above
 HALF = "half:0,0;160,0;160,240;0,240"
@@ -15,22 +21,58 @@ HALF = "half:0,0;160,0;160,240;0,240"
 def test_json_has_what_is_asked_for_and_nothing_else(run, files, json_lines):
     clip = files.video("c.avi", [2, 4, 4, 4])
     plain = json_lines(run("count", clip, "--json").stdout)
-    assert not {"smooth", "lines", "ground", "camera"} & set(plain[0])
+    assert not {"smooth", "smooth_interval", "lines", "ground", "age", "frames_in"} & set(plain[0])
     asked = ("--line", DOOR, "--ground", GROUND, "--smooth", 1, "--region", HALF)
     result = run("count", clip, "--json", *asked)
     assert result.exit_code == 0, result.stderr
     *_, last = json_lines(result.stdout)
     assert last["count"] == plain[-1]["count"]
-    assert plain[0]["count"] < last["smooth"]["count"] < last["count"]
+    assert plain[0]["count"] < last["smooth"] < last["count"]
+    assert last["smooth_interval"] is None  # of the tiny model
     assert last["lines"] == {"door": {"in": 0, "out": 0, "net": 0}}
     assert list(last["regions"]) == ["half"]
     ground, half = last["ground"], last["regions"]["half"]
     assert ground["area_m2"] == pytest.approx(48)
     assert ground["count"] == pytest.approx(last["count"], rel=0.02)
-    assert ground["people_per_m2"] == pytest.approx(ground["count"] / 48, abs=1e-3)
-    assert ground["level_of_service"] == "A"
+    assert ground["per_m2"] == pytest.approx(ground["count"] / 48, abs=1e-3)
+    assert ground["level"] == "A"
     assert half["area_m2"] == pytest.approx(24, rel=0.01)
-    assert half["people_per_m2"] == pytest.approx(half["count"] / 24, rel=0.02, abs=1e-3)
+    assert half["per_m2"] == pytest.approx(half["count"] / 24, rel=0.02, abs=1e-3)
+
+
+def test_the_names_are_those_of_the_service_s_readings():
+    health = SourceHealth(SourceState.LIVE, frames_in=9, counted=7, dropped=2, age=0.12345)
+    measured = Measured(
+        smooth=SmoothCount(0.0, 2.0, (1.00049, 3.0)),
+        ground=GroundCount(3.0, 6.0),
+        regions={"hall": GroundCount(1.0, 4.0), "sky": None},
+        health=health,
+    )
+    asked = Asked(ground=parse_ground(GROUND), smooth=1.0)
+    told = measured_json(
+        {"regions": {"hall": {"count": 1.0}, "sky": {"count": 0.0}}}, asked, measured
+    )
+    assert told == {
+        "smooth": 2.0,
+        "smooth_interval": [1.0, 3.0],
+        "regions": {
+            "hall": {"count": 1.0, "area_m2": 4.0, "per_m2": 0.25, "level": "A"},
+            "sky": {"count": 0.0, "area_m2": None, "per_m2": None, "level": None},
+        },
+        "ground": {"count": 3.0, "area_m2": 6.0, "per_m2": 0.5, "level": "C"},
+        "age": 0.123,
+        "frames_in": 9,
+        "dropped": 2,
+        "reconnects": 0,
+    }
+    region = RegionReading(1.0, 1.0, 0.25, "A")
+    reading = Reading(
+        "door", 0.0, 1.0, None, 2.0, (1.0, 3.0), {"hall": region}, {}, "good", False, health
+    )
+    of_service = reading.to_dict()
+    assert set(told) - {"ground"} <= set(of_service)
+    assert set(told["regions"]["hall"]) - {"area_m2"} <= set(of_service["regions"]["hall"])
+    assert told["age"] == of_service["age"]
 
 
 def test_a_table_has_columns_of_its_own_for_each(run, files):
@@ -43,8 +85,8 @@ def test_a_table_has_columns_of_its_own_for_each(run, files):
         *columns,
         *("smooth", "smooth low", "smooth high"),
         *("line door in", "line door out", "line door net"),
-        *("ground", "ground per m2", "ground level"),
-        *("region half per m2", "region half level"),
+        *("ground", "ground per_m2", "ground level"),
+        *("region half per_m2", "region half level"),
     ]
     last = dict(zip(rows[0], rows[-1], strict=True))
     assert float(last["ground"]) == pytest.approx(float(last["count"]), rel=0.02)
@@ -76,8 +118,8 @@ def test_regions_above_the_horizon_have_no_density(run, files, json_lines):
     sky = "sky:0%,0%;100%,0%;100%,100%;0%,100%"
     result = run("count", files.image("a.png", 3), "--ground", ground, "--region", sky, "--json")
     (found,) = json_lines(result.stdout)
-    assert found["regions"]["sky"]["people_per_m2"] is None
-    assert found["ground"]["people_per_m2"] is not None
+    assert found["regions"]["sky"]["per_m2"] is None
+    assert found["ground"]["per_m2"] is not None
     assert "'sky' reaches above the horizon of --ground" in result.stderr
 
 
@@ -141,7 +183,8 @@ def test_a_line_outside_of_the_frame_is_an_error_of_its_source(run, files):
 def test_frames_too_rare_for_a_line_are_told_once(run, files):
     clip = files.video("c.avi", [1] * 90)
     result = run("count", clip, "--line", DOOR, "--every", 4)
-    assert result.stderr.count("2.5 frames a second were counted") == 1
+    assert result.stderr.count("frames a second") == 1
+    assert "lines: 2.5 frames a second are counted, and people who walk need 5" in result.stderr
     assert not run("count", clip, "--line", DOOR, "--every", 2).stderr
 
 

@@ -78,7 +78,7 @@ def test_no_more_frames_are_read_than_are_counted(run, files, monkeypatch) -> No
 
 
 def test_ctrl_c_prints_the_images_in_hand(files, tmp_path, tiny_model) -> None:
-    photo, links = files.image("photo.png", 3, (1280, 720)), tmp_path / "links"
+    photo, links = files.image("photo.png", 3, (1000, 700)), tmp_path / "links"
     links.mkdir()
     for index in range(2000):
         (links / f"{index:04}.png").symlink_to(photo)

@@ -34,7 +34,7 @@ def test_a_row_for_each_frame(run, files, tmp_path):
         (str(clip), "1"),
     ]
     first = rows[0]
-    assert (first["width"], first["height"], first["points"]) == ("320", "240", "3")
+    assert (first["width"], first["height"], first["peak_count"]) == ("320", "240", "3")
     assert (float(first["count"]), float(first["region left"])) == (3.0, 2.0)
     assert first["low"] == ""  # the tiny model has no interval
     assert float(rows[2]["time"]) == pytest.approx(0.1)
@@ -177,7 +177,7 @@ def test_a_line_break_in_a_name_keeps_the_row_whole(run, files, tmp_path, end):
     out = tmp_path / "table.csv"
     printed = run("count", image, "--csv", "-").stdout
     assert run("count", image, "--csv", out).exit_code == 0
-    assert [(row["source"], row["points"]) for row in read(out)] == [(str(image), "3")]
+    assert [(row["source"], row["peak_count"]) for row in read(out)] == [(str(image), "3")]
     assert len(list(csv.reader(printed.splitlines(keepends=True)))) == 2
 
 
@@ -203,7 +203,7 @@ def test_rows_of_a_run_that_was_killed_are_kept(run, files, tmp_path):
     out.unlink()
     left.write_text("source,frame\n")  # of a run that was killed before its first frame
     assert run("count", image, "--csv", out).exit_code == 0
-    assert [row["points"] for row in read(out)] == ["3"]
+    assert [row["peak_count"] for row in read(out)] == ["3"]
     assert not left.exists()
 
 

@@ -18,7 +18,10 @@ def short(monkeypatch):
 def test_writes_and_says(run, tmp_path, read_video, short):
     out = tmp_path / "out"
     result = run("demo", "--out", out, "--people", 12)
-    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.exit_code == 0
+    # The model of the tests takes 512 pixels, half of what the demo draws.
+    told = [line for line in result.stderr.splitlines() if "are counted at 512 x" not in line]
+    assert told == []
     names = sorted(path.name for path in out.iterdir())
     assert names == ["clip.overlay.mp4", "scene.overlay.png", "scene.png"]
     assert cv2.imread(str(out / "scene.overlay.png")).shape == (768, 1024, 3)

@@ -152,6 +152,7 @@ def test_a_manifest_beside_the_one_inside(run, model, tmp_path):
             "int8: expected `calibration` with",
             "--int8: expected --calibration with",
         ),
+        ({"threads": 0}, "threads: expected a number from 1", "--threads: expected a number from"),
         ({"int8_gate": -1}, "int8_gate: expected a number", "--gate-int8: expected a number"),
         ({"target": "gpu"}, "target: expected one of auto, onnx", "--target: expected one of auto"),
         ({"method": "mean"}, "method: expected one of percentile", "--method: expected one of"),

@@ -52,7 +52,7 @@ def test_options_become_flags_where_they_are_named(said: str, shown: str) -> Non
 @pytest.mark.parametrize(
     ("arguments", "shown"),
     [
-        (["bench", "edgecount-n", "--backend", "foo"], "--backend: expected one of"),
+        (["bench", "edgecount-n", "--backend", "foo"], "'--backend': expected one of"),
         (["adapt", "edgecount-n", ".", "--reader", "foo"], "--reader: expected"),
         (["train", "tiny", "--out", "x", "--set", "foo"], "--set: foo: expected key=value"),
         (["count", "x.png", "--threshold", "7"], "--threshold"),

@@ -55,7 +55,12 @@ def test_what_makes_no_sense(run, file, tmp_path):
     result = run("history", file, "--from", "2026-05-05", "--to", "2026-05-04")
     assert result.exit_code == 2
     assert "--from must be before --to" in result.stderr
-    assert run("history", tmp_path / "none.sqlite").exit_code == 2
+    for path, told in ((tmp_path / "none.sqlite", "no such file: "), (tmp_path, "expected a file")):
+        result = run("history", path)  # as with the other commands
+        assert result.exit_code == 1
+        assert result.stderr.startswith(f"edgecount: error: {told}")
+        assert str(path) in result.stderr
+    assert not (tmp_path / "none.sqlite").exists()
     assert run("history", file, "--from", "yesterday").exit_code == 2
     (tmp_path / "text").write_text("no database " * 100)
     result = run("history", tmp_path / "text")

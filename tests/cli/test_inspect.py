@@ -14,6 +14,7 @@ from graphs import small_manifest, small_model, write_photos
 
 from edgecount.cli._inspect.engine import engine_rows
 from edgecount.cli._inspect.folder import add_times
+from edgecount.cli._inspect.sets import set_name
 from edgecount.export.options import ExportOptions
 from edgecount.export.package import export_model
 from edgecount.export.source.load import with_manifest
@@ -119,10 +120,25 @@ def test_a_manifest_that_blocks_is_refused(run, tmp_path):
     assert "manifest.json is a FIFO" in result.stderr
 
 
+def test_numbers_are_the_table_of_models_and_sets_have_names(run):
+    lines = run("inspect", "edgecount-s").stdout.splitlines()
+    begin = next(i for i, line in enumerate(lines) if line.startswith("measured"))
+    listed = run("models").stdout
+    shown = [line[12:] for line in lines[begin : begin + 14]]
+    assert shown[0].startswith("cameras it never saw: MAE")
+    assert all(f"  {line}\n" in listed for line in shown)
+    text = "\n".join(lines)
+    assert "left_out_mae" not in text
+    assert "ShanghaiTech A" in text
+    assert not [folder for folder in ("more/", "part_A", "unity_synthetic") if folder in text]
+    assert set_name("my/own/more/camera") == "my/own/more/camera"
+
+
 def test_odd_measurements_are_passed_over(run, tmp_path):
     for name, metrics in (("one", [1]), ("two", {"a": {"mae": "x", "difference": 1}, "b": 3})):
         manifest = dataclasses.replace(small_manifest(), training={"metrics": metrics})
         onnx.save(with_manifest(small_model(), manifest), tmp_path / f"{name}.onnx")
+    assert "a: mae x, difference 1" in run("inspect", tmp_path / "two.onnx").stdout
     result = run("inspect", tmp_path)
     assert result.exit_code == 0
     assert len(re.findall(f"yes, on ({'|'.join(ENGINES)})", result.stdout)) == 2

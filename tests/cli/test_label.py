@@ -22,8 +22,8 @@ from click.testing import CliRunner
 from edgecount.cli import cli
 from edgecount.label.store import LabelStore
 
-pytest.importorskip("starlette", reason='needs pip install "edgecount[watch]"')
-pytest.importorskip("uvicorn", reason='needs pip install "edgecount[watch]"')
+pytest.importorskip("starlette", reason='needs pip install "edgecount[label]"')
+pytest.importorskip("uvicorn", reason='needs pip install "edgecount[label]"')
 
 Start = Callable[..., "Running"]
 
@@ -143,7 +143,7 @@ def test_what_it_refuses(folder, tmp_path, monkeypatch):
         assert f"--port: 127.0.0.1:{port} cannot be listened at: Address already in use" in line
     assert "no such model" in invoke(str(inner), "--model", "none.onnx").lower()
     monkeypatch.setitem(sys.modules, "uvicorn", None)
-    assert 'pip install "edgecount[watch]"' in invoke(str(inner), "--no-proposal")
+    assert 'pip install "edgecount[label]"' in invoke(str(inner), "--no-proposal")
 
 
 def test_a_model_without_heads_is_refused_with_its_own_option(folder, make_model):

@@ -9,14 +9,18 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from edgecount import EdgeCounter
+from edgecount.analytics import Line
 from edgecount.cli._types.options import (
+    SideType,
     folder_option,
     new_file_option,
     number_option,
     refuse_existing,
-    side_limit,
 )
 from edgecount.errors import OutputError
+from edgecount.watch.config import CameraConfig, WatchConfig
+from edgecount.watch.service.engine import open_counter
 
 
 @click.command()
@@ -62,10 +66,22 @@ def test_a_file_that_cannot_be_written_is_refused_with_its_option(tmp_path: Path
         refuse_existing(tmp_path / "file" / "made.csv", overwrite=True)
 
 
-def test_a_longer_side_is_the_models_a_number_or_none() -> None:
-    assert side_limit(None) == {}
-    assert side_limit(640) == {"max_side": 640}
-    assert side_limit("native") == {"max_side": None}
+@pytest.mark.parametrize("word", ["640", "native", "model"])
+def test_a_longer_side_is_a_number_or_a_word_that_the_api_and_a_config_take(word: str) -> None:
+    side = SideType().convert(word, None, None)
+    assert side == (640 if word == "640" else word)
+    manifest = EdgeCounter(backend="fake").manifest
+    expected = {"native": None, "model": manifest.input.max_side}.get(word, 640)
+    assert EdgeCounter(backend="fake", max_side=side).max_side == expected
+    camera = {"door": CameraConfig(0)}
+    assert open_counter(WatchConfig(camera, backend="fake", max_side=side)).max_side == expected
+
+
+@pytest.mark.parametrize("value", ["0", "none", "-5", "big"])
+def test_another_longer_side_is_refused(run, value: str) -> None:
+    result = run("count", "a.jpg", "--max-side", value)
+    assert result.exit_code == 2
+    assert "expected a number of pixels, 1 or more, native or model" in result.stderr
 
 
 @pytest.mark.parametrize("command", ["adapt m d", "eval m d", "data check d", "train c --out o"])
@@ -99,9 +115,33 @@ def test_numbers_are_finite(run, words, value):
     assert result.stdout == ""
 
 
-@pytest.mark.parametrize("flag", ["--threads", "--workers"])
-def test_more_threads_than_any_machine_has_are_refused(run, flag):
-    result = run("count", "a.jpg", flag, "100000")
+@pytest.mark.parametrize(
+    "words", ["count a.jpg", "watch cam", "eval m d", "data check d", "bench m", "label d"]
+)
+def test_a_name_of_no_backend_is_wrong_usage(run, words: str) -> None:
+    result = run(*words.split(), "--backend", "onnxruntme")
+    assert result.exit_code == 2
+    told = "expected one of auto, tensorrt, "
+    assert told in result.stderr
+    assert "did you mean 'onnxruntime'?" in result.stderr
+    assert "fake" not in result.stderr
+    assert "fake" not in run(words.split(maxsplit=1)[0], "--help").stdout
+
+
+@pytest.mark.parametrize(
+    "words", ["count a.jpg --threads", "count a.jpg --workers", "export edgecount-n --threads"]
+)
+def test_more_threads_than_any_machine_has_are_refused(run, words):
+    result = run(*words.split(), "100000")
     assert result.exit_code == 2
     assert "1<=x<=1024" in result.stderr
-    assert "1<=x<=1024" in " ".join(run("count", "--help").stdout.split())
+    assert "1<=x<=1024" in " ".join(run(words.split(maxsplit=1)[0], "--help").stdout.split())
+
+
+@pytest.mark.parametrize("command", ["count", "watch"])
+def test_the_direction_of_a_line_is_told_in_the_words_of_the_library(run, command):
+    (told,) = (one.strip() for one in Line.__doc__.splitlines() if one.strip().startswith("Walk"))
+    assert told in " ".join(run(command, "--help").stdout.split())
+    page = Path(__file__).parents[2] / "docs"
+    for name in ("analytics.md", "watch.md"):
+        assert told.removesuffix(".") in (page / name).read_text("utf-8")

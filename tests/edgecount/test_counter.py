@@ -138,6 +138,7 @@ def test_max_side_is_what_frames_are_shrunk_to(tiny_model: Path) -> None:
     assert counter.max_side == counter.manifest.input.max_side
     assert EdgeCounter(tiny_model, max_side=77).max_side == 77
     assert EdgeCounter(tiny_model, max_side=None).max_side is None
+    assert EdgeCounter(tiny_model, max_side="native").max_side is None
 
 
 def test_closing_lets_what_was_begun_end(tiny_model: Path, squares: Squares) -> None:
@@ -292,6 +293,7 @@ def test_regions_may_change_between_frames(tiny_model: Path, frame: NDArray[np.u
         ({"max_side": 0}, "max_side: expected a whole number of pixels"),
         ({"max_side": 100.5}, "max_side: expected a whole number of pixels"),
         ({"max_side": "big"}, "max_side: expected a whole number of pixels"),
+        ({"backend": "cuda"}, "backend: expected one of auto, tensorrt, .*, got 'cuda'"),
         ({"capacity": 0}, "capacity: expected a whole number, 1 or more"),
         ({"capacity": 2.5}, "capacity: expected a whole number, 1 or more"),
         ({"density": "no"}, "density: expected True or False, got 'no'"),

@@ -41,6 +41,7 @@ def test_what_frames_say_of_themselves_is_plain_in_results(
         (Frame(image, "a", 1.5, 0.0), "whole number as its index, got 1.5"),  # type: ignore[arg-type]
         (Frame(image, "a", 0, float("nan")), "expected seconds as its time, got nan"),
         (Frame(image, "a", 0, 0.0, media_time=float("inf")), "seconds as its media_time, got inf"),
+        (Frame(image, "a", 0, 0.0, captured=1.8e12), "UNIX time in seconds as its captured, got 1"),
         (Frame("a.png", "a", 0, 0.0), "expected pixels as its image, got a path"),  # type: ignore[arg-type]
     ]
     for frame, words in wrong:

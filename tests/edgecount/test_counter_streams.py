@@ -15,7 +15,7 @@ import pytest
 from numpy.typing import NDArray
 
 from edgecount import EdgeCounter, FakeBackend
-from edgecount.errors import SourceError
+from edgecount.errors import ConfigError, SourceError
 
 Squares = Callable[..., NDArray[np.uint8]]
 
@@ -49,6 +49,19 @@ def test_damaged_and_large_files_are_taken_where_they_are_allowed(
     counter = EdgeCounter(tiny_model, accept_damaged=True)
     assert round(counter.count(path).density_count or 0) == 1
     assert [round(result.density_count or 0) for result in counter.stream(path)] == [1]
+
+
+def test_arguments_of_a_stream_are_checked_when_it_is_asked_for(tiny_model: Path) -> None:
+    counter = EdgeCounter(tiny_model)
+    takers: list[Callable[..., object]] = [
+        counter.stream,
+        counter.stream_async,
+        lambda name, live: counter.stream_many([name], live=live),
+        lambda name, live: counter.watch(name, print, live=live),
+    ]
+    for take in takers:
+        with pytest.raises(ConfigError, match="live: expected"):
+            take("x.avi", live=3)
 
 
 def test_stream_of_a_video(tiny_model: Path, tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ SIZES = [(1, 1), (1, 300), (300, 1), (7, 5), (64, 64), (97, 61), (640, 480), (19
 def test_any_size_gives_a_picture_of_that_size(size: tuple[int, int]) -> None:
     width, height = size
     frame = np.full((height, width, 3), 90, np.uint8)
-    region = Region("gate", [(0, 0), (width, 0), (width, height)])
+    region = Region("gate", [(0, 0), (1, 0), (1, 1)], fractions=True)
     result = make_result(
         size, [(width / 2, height / 2)], density=grid_for(size, 0.2), regions={"gate": 1.0}
     )

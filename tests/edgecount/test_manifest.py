@@ -53,6 +53,17 @@ def test_training_and_unicode_survive() -> None:
     assert "für Köpfe" in made.to_json()
 
 
+def test_the_interval_is_wider_where_density_and_points_disagree() -> None:
+    spec = IntervalSpec(0.9, below=1.0, above=2.0, floor=3.0, root=0.0, share=0.0, gap=0.5)
+    assert spec.of(20.0, 18.0, 26) == (20.0 - 5.0, 20.0 + 10.0)  # the spread is sqrt(3^2 + 4^2)
+    assert spec.of(20.0, 26.0, 18) == spec.of(20.0, 18.0, 26)
+    # Of a model that has only one of them, or gave nobody by both, there is no disagreement.
+    for density, points in ((18.0, None), (None, 26), (None, None), (0.0, 0)):
+        assert spec.of(20.0, density, points) == (17.0, 26.0) == spec.around(20.0)
+        assert spec.difference(density, points) == 0
+    assert spec.difference(18.0, 26) == -8
+
+
 def test_interval_survives(make_manifest: Callable[..., Manifest]) -> None:
     interval = IntervalSpec(0.9, 1.5, 2.0, 0.5, 0.25, 0.125, 0.75)
     made = dataclasses.replace(make_manifest(), postprocess=PostprocessSpec(interval=interval))

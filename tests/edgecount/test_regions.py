@@ -259,20 +259,29 @@ def test_shares_hold_at_any_size() -> None:
     assert gate.polygon_in((640, 480)).tolist() == [[0, 0], [320, 0], [320, 480]]
     assert parse_region("gate:0%,0%; 50%,0 %;50%,100%") == gate
     assert gate.in_size((640, 480)) == Region("gate", [(0, 0), (320, 0), (320, 480)])
-    assert gate != Region("gate", gate.polygon)
+    corners = [(0, 0), (2, 0), (2, 3)]
+    assert Region("gate", corners, fractions=True) != Region("gate", corners)
     assert read_regions({"door": gate})[0].fractions
     for size in ((640, 480), (61, 45), (1920, 1080)):
         cells = rasterise([gate], size=size, grid=(60, 80), cell=(size[0] / 80, size[1] / 60))
         assert cells.mean() == pytest.approx(0.25)
 
 
-def test_shares_and_pixels_are_not_mistaken(caplog: pytest.LogCaptureFixture) -> None:
+def test_shares_and_pixels_are_not_mistaken() -> None:
     with pytest.raises(ConfigError, match=r"expected shares .* got 640; pixels go without"):
         Region("gate", [(0, 0), (640, 0), (640, 480)], fractions=True)
-    assert area([(0, 0), (1, 0), (1, 1), (0, 1)]) == 1
-    assert (
-        "covers a pixel at most: for shares of width and height give fractions=True" in caplog.text
-    )
+    hall = [(0, 0), (0.5, 0), (0.5, 1), (0, 1)]
+    for make in (
+        lambda: Region("hall", hall),
+        lambda: read_regions({"hall": hall}),
+        lambda: parse_region("hall:0,0;0.5,0;0.5,1;0,1"),
+        lambda: Region("hall", [(0, 0), (640, 0), (640, 480)], excluded=[hall]),
+    ):
+        with pytest.raises(ConfigError, match=r"region 'hall'.*: expected pixels.*fractions=True"):
+            make()
+    assert area([(0, 0), (1, 0), (1, 1.5), (0, 1.5)]) == 1.5
+    tiny = Region("hall", hall, fractions=True).in_size((1, 1))
+    assert (tiny.polygon.tolist(), tiny.fractions) == ([list(point) for point in hall], False)
     with pytest.raises(ConfigError, match="each number in percent"):
         parse_region("gate:0%,0;50%,0;50%,100%")
 

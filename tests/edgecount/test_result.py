@@ -6,7 +6,9 @@ import json
 from typing import Any
 
 import numpy as np
+import pytest
 
+from edgecount._density import LEFT_OUT
 from edgecount.result import CountResult, RegionCount, Timings
 
 
@@ -35,13 +37,13 @@ def test_fields_of_the_json_object() -> None:
         "source": "a.jpg",
         "frame": 0,
         "time": 1.235,
-        "captured": 1700000000.333,
+        "captured": "2023-11-14T22:13:20.333Z",
         "media_time": 0.003,
         "size": [16, 16],
         "count": 2.25,
         "interval": None,
         "density_count": 2.5,
-        "points": 2,
+        "peak_count": 2,
         "regions": {"gate": {"count": 1.5, "density_count": 1.25, "peak_count": 2.0}},
         "overflow": False,
         "model": "tiny",
@@ -51,23 +53,42 @@ def test_fields_of_the_json_object() -> None:
     }
 
 
+def test_a_result_is_shown_on_one_line_without_its_arrays() -> None:
+    assert repr(make()) == (
+        "CountResult(count=2.25, interval=None, points=2, density=(2, 2), regions={'gate': 1.5}, "
+        "size=(16, 16), source=None, frame=None, model='tiny', backend='fake')"
+    )
+    regions = {f"r{n}": RegionCount(f"r{n}", 1.0, None, None) for n in range(64)}
+    many = np.ones((5000, 3), np.float32)
+    shown = repr(make(points=many, regions=regions, interval=(np.float32(1.5), 3.14159)))
+    assert "points=5000" in shown
+    assert "interval=(1.5, 3.14)" in shown
+    assert len(shown) < 300
+    assert "density=<density left out>" in repr(make(density=LEFT_OUT))
+
+
 def test_interval_as_a_list() -> None:
     assert make(interval=(1.5, 3.25)).to_dict()["interval"] == [1.5, 3.25]
 
 
 def test_points_as_a_list() -> None:
-    assert make().to_dict(points=True)["points"] == [[1.23, 2.0, 0.9123], [3.0, 4.0, 0.5]]
+    listed = make().to_dict(points=True)
+    assert listed["points"] == [[1.23, 2.0, 0.9123], [3.0, 4.0, 0.5]]
+    assert listed["peak_count"] == 2
+    assert "points" not in make().to_dict()
+    with pytest.raises(TypeError):
+        make().to_dict(True)  # type: ignore[misc]
 
 
 def test_the_number_of_points_is_that_of_all_found() -> None:
     cut = make(peak_count=900, overflow=True)
-    assert cut.to_dict()["points"] == 900
+    assert cut.to_dict()["peak_count"] == 900
     assert len(cut.to_dict(points=True)["points"]) == 2
 
 
 def test_without_a_heatmap_points_are_unknown() -> None:
     result = make(peak_count=None, points=np.empty((0, 3), np.float32))
-    assert result.to_dict()["points"] is None
+    assert result.to_dict()["peak_count"] is None
     assert result.to_dict(points=True)["points"] is None
 
 

@@ -186,7 +186,7 @@ def test_maps_of_nvinfer_give_edgecounter_s_counts(run, tiny_model, squares, tmp
     first, second = (json.loads(line) for line in counter.lines(batch))
     assert (first["stream"], first["frame"]) == (1, 7)
     assert second["frame"] == 8
-    assert (first["count"], first["heads"]) == (round(expected.count, 2), expected.peak_count)
+    assert (first["count"], first["peak_count"]) == (round(expected.count, 2), expected.peak_count)
     result = OutputCounter(tiny_model, (96, 64), (64, 96)).count(maps)
     assert result.count == expected.count
     np.testing.assert_array_equal(result.points, expected.points)

@@ -156,12 +156,12 @@ def test_count_shows_the_build_on_a_terminal(engine, monkeypatch, is_terminal, q
     monkeypatch.setattr(counter, "EdgeCounter", open_counter)
     monkeypatch.setattr(sys, "stderr", screen)
     with pytest.raises(BackendError, match="there is no GPU"):
-        _counter(model="model.engine", max_side=None, rebuild=True, quiet=quiet)
+        _counter(model="model.engine", rebuild=True, quiet=quiet)
     assert ("Building engine" in screen.getvalue()) == shown
     assert bool(screen.getvalue()) == shown
 
 
 def test_count_without_rebuild_asks_for_none(monkeypatch):
     monkeypatch.setattr(counter, "EdgeCounter", lambda model, **more: (model, more))
-    made = _counter(model="name", max_side="native", rebuild=False, quiet=False, threads=2)
-    assert made == ("name", {"max_side": None, "threads": 2})
+    made = _counter(model="name", rebuild=False, quiet=False, threads=2)
+    assert made == ("name", {"threads": 2})

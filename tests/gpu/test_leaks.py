@@ -14,10 +14,10 @@ from gpu_maps import EMULATED, how_many
 
 from edgecount import EdgeCounter, _ext
 from edgecount._memory import resident_bytes
+from edgecount._options import BACKENDS
 from edgecount.errors import EdgeCountError
 from edgecount.models import DEFAULT_MODEL
 from edgecount.runtime.backends.onnxruntime.cpu import OnnxRuntimeBackend
-from edgecount.runtime.backends.select import BACKENDS
 from edgecount.runtime.models.open import open_model
 from engines import HostEngine, RecordedEngine
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+import struct
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -16,6 +17,17 @@ Picture = NDArray[np.uint8]
 GOP = 6
 EXACT = 2 | 1 << 18  # SWS_BILINEAR, SWS_ACCURATE_RND: else grey comes out 3 levels darker
 TICKS = 12800  # of a time stamp of the .mp4 per second, at 25 frames per second
+_ONE = 1 << 16
+# How a track is to be turned, and what a picture then looks like.
+TURNS: dict[str, tuple[tuple[int, ...], Callable[[Picture], Picture]]] = {
+    "none": ((_ONE, 0, 0, _ONE), lambda image: image),
+    "right": ((0, _ONE, -_ONE, 0), lambda image: np.rot90(image, -1)),
+    "half": ((-_ONE, 0, 0, -_ONE), lambda image: np.rot90(image, 2)),
+    "left": ((0, -_ONE, _ONE, 0), lambda image: np.rot90(image, 1)),
+    "mirrored": ((-_ONE, 0, 0, _ONE), lambda image: image[:, ::-1]),
+    "upside down": ((_ONE, 0, 0, -_ONE), lambda image: image[::-1]),
+    "transposed": ((0, _ONE, _ONE, 0), lambda image: image.transpose(1, 0, 2)),
+}
 
 
 def picture(index: int, size: tuple[int, int] = (96, 64)) -> Picture:
@@ -103,6 +115,17 @@ def remux(data: bytes, container: str, first: int, shift: int = 0, **options: st
             packet.stream = stream
             new.mux(packet)
     return buffer.getvalue()
+
+
+def turned(mp4: bytes, matrix: Sequence[int]) -> bytes:
+    """Write (a, b, c, d) into the matrix of the track's header.
+
+    Source: ISO/IEC 14496-12, section 8.3.2.
+    """
+    a, b, c, d = matrix
+    data = bytearray(mp4)
+    struct.pack_into(">9i", data, mp4.index(b"tkhd") + 44, a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    return bytes(data)
 
 
 def packet_places(data: bytes) -> list[tuple[int, int]]:

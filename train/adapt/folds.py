@@ -3,7 +3,8 @@
 Two frames of a video that are a second apart show the same people: a model that was trained on one
 of them knows the other. So whole clips are left out, or runs of neighbours where there are too few
 clips. Pictures whose names have a time are a clip while each follows the one before within minutes,
-and such clips are kept whole where it can be: then there are fewer parts instead.
+and such clips are kept whole where it can be: then there are fewer parts instead. Pictures of the
+very same bytes are never on two sides.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 from edgecount.errors import ConfigError
 from edgecount.train.adapt.copies import originals
 from edgecount.train.adapt.moments import Moment, moment_of
+from edgecount.train.data.identical import first_of_each
 from edgecount.train.data.sample import Sample
 
 FOLDS = 4
@@ -55,13 +57,14 @@ def clips(samples: Sequence[Sample]) -> list[list[int]]:
     """Group images that belong together; neighbours in order.
 
     Names with a time are grouped by it, whatever their folders: each picture of a clip follows the
-    one before within minutes. Others are by folder and by name but for its last number. Copies go
-    with their originals.
+    one before within minutes. Others are by folder and by name but for its last number. Copies, by
+    their names or their bytes, go with their originals.
 
     Returns:
         Numbers of the samples, clip by clip, sorted by times, or by the numbers in their names.
     """
-    moments, firsts = _moments(samples), originals([sample.path for sample in samples])
+    firsts = _originals(samples)
+    moments = [moment_of(first.name) for first in firsts]
 
     def key(index: int) -> tuple[_Key, _Name]:
         return _key(firsts[index], moments[index]), _numbered(samples[index].path.stem)
@@ -86,7 +89,24 @@ def clips(samples: Sequence[Sample]) -> list[list[int]]:
 
 
 def _moments(samples: Sequence[Sample]) -> list[Moment | None]:
-    return [moment_of(first.name) for first in originals([sample.path for sample in samples])]
+    return [moment_of(first.name) for first in _originals(samples)]
+
+
+def _originals(samples: Sequence[Sample]) -> list[Path]:
+    """Return of each picture the path, without suffix, of the one that it is a copy of, or its own.
+
+    Of files with the same bytes one with a time in its name comes first.
+    """
+    found = originals([sample.path for sample in samples])
+    alike: dict[int, list[Path]] = {}
+    same = first_of_each([sample.path for sample in samples])
+    for first, path in zip(same, found, strict=True):
+        alike.setdefault(first, []).append(path)
+    chosen = {
+        first: min(paths, key=lambda path: (moment_of(path.name) is None, path))
+        for first, paths in alike.items()
+    }
+    return [chosen[first] for first in same]
 
 
 def _key(first: Path, moment: Moment | None) -> _Key:
@@ -121,8 +141,28 @@ def parts(samples: Sequence[Sample], number: int) -> list[list[int]]:
             if min(map(len, whole)) and max(map(len, whole)) <= _LARGEST * len(samples):
                 return whole
     row = [index for clip in found for index in clip]
-    ends = [len(row) * part // number for part in range(number + 1)]
+    ends = _ends(_free(samples, row), len(row), number)
     return [row[start:stop] for start, stop in itertools.pairwise(ends)]
+
+
+def _free(samples: Sequence[Sample], row: Sequence[int]) -> list[int]:
+    """Return the places at which a row can be cut so that no files of the same bytes are apart."""
+    same = first_of_each([samples[index].path for index in row])
+    last = {first: place for place, first in enumerate(same)}
+    reach = itertools.accumulate((last[first] for first in same), max)
+    return [place + 1 for place, furthest in enumerate(reach) if furthest == place]
+
+
+def _ends(free: Sequence[int], length: int, number: int) -> list[int]:
+    """Return where a row of this length is cut into parts of about one size, fewer if need be."""
+    ends = [0]
+    for part in range(1, number):
+        # As many places are left as there are parts to come, or all that there are.
+        later = [place for place in free if place > ends[-1]]
+        later = later[: max(len(later) - (number - part), 0)]
+        if later:
+            ends.append(min(later, key=lambda place: abs(place - length * part // number)))
+    return [*ends, length]
 
 
 def _dealt(found: Sequence[list[int]], number: int) -> list[list[int]]:
@@ -175,14 +215,17 @@ def single_fold(samples: Sequence[Sample], share: float) -> Plan:
 def _between_clips(samples: Sequence[Sample], row: Sequence[int], number: int) -> int:
     """Return how many to leave out, about as many as asked for, so that no clip is divided."""
     moments = _moments(samples)
+    free = {*_free(samples, row)}
 
     def divides(held: int) -> bool:
+        if len(row) - held not in free:
+            return True
         before, after = (moments[index] for index in (row[-held - 1], row[-held]))
         return before is not None and after is not None and before.close_to(after)
 
     most = min(len(row) - 3, int(_LARGEST * len(row)))
-    free = [held for held in range(3, max(most, number) + 1) if not divides(held)]
-    return min(free, key=lambda held: abs(held - number), default=number)
+    whole = [held for held in range(3, max(most, number) + 1) if not divides(held)]
+    return min(whole, key=lambda held: abs(held - number), default=number)
 
 
 def close_to_training(samples: Sequence[Sample], folds: Sequence[Fold]) -> int:

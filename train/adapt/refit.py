@@ -6,6 +6,8 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from edgecount.manifest import PostprocessSpec
 from edgecount.train.adapt.evidence import compare
 from edgecount.train.engine import THRESHOLDS, WINDOW
@@ -24,10 +26,20 @@ class Refit:
     Attributes:
         spec: fitted to all images.
         counted: image to its count by a spec that was fitted without its fold.
+        specs: image to that spec.
     """
 
     spec: PostprocessSpec
     counted: dict[int, CountedImage]
+    specs: dict[int, PostprocessSpec]
+
+    def errors_of(self, observed: Mapping[int, Sequence[Observation]]) -> dict[int, float]:
+        """Return the mean absolute error of each image in some networks' observations of it."""
+        return {
+            index: float(np.mean(_errors([outcome(one, self.specs[index]) for one in several])))
+            for index, several in observed.items()
+            if index in self.specs
+        }
 
 
 def can_refit(spec: PostprocessSpec) -> bool:
@@ -48,13 +60,17 @@ def refit(
     if len(observed) < FEWEST or len(folds) < 2 or not can_refit(spec):
         return None
     counted: dict[int, CountedImage] = {}
+    specs: dict[int, PostprocessSpec] = {}
     for fold in folds:
         others = [seen for index, seen in observed.items() if index not in {*fold}]
         fitted = _fit(others, spec)
         counted |= {index: outcome(observed[index], fitted) for index in fold}
+        specs |= dict.fromkeys(fold, fitted)
     before = [outcome(observed[index], spec) for index in counted]
     gain = compare(_errors(before), _errors(list(counted.values()))).gain
-    return Refit(_fit(list(observed.values()), spec), counted) if gain >= CLEAR else None
+    if gain < CLEAR:
+        return None
+    return Refit(_fit(list(observed.values()), spec), counted, specs)
 
 
 def _fit(observed: Sequence[Observation], spec: PostprocessSpec) -> PostprocessSpec:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import math
 import tempfile
 from collections.abc import Callable, Sequence
@@ -11,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from edgecount.errors import ConfigError
-from edgecount.manifest import PostprocessSpec
+from edgecount.manifest import InputSpec, PostprocessSpec
 from edgecount.train.adapt.evidence import LearningCurve, compare, learning_curve
 from edgecount.train.adapt.folds import Plan, close_to_training, cross_folds, single_fold
 from edgecount.train.adapt.measure import (
@@ -26,6 +27,7 @@ from edgecount.train.adapt.refit import refit
 from edgecount.train.adapt.trainings import Camera, LeftOut, Tuner, leave_out
 from edgecount.train.adapt.tune import mean_of, training_scenes, tuning_config
 from edgecount.train.data.assemble import fitted
+from edgecount.train.data.identical import first_of_each
 from edgecount.train.data.sample import Sample
 from edgecount.train.open_trainable import open_trainable
 from edgecount.train.postprocess.interval import CountedImage
@@ -35,6 +37,8 @@ from edgecount.train.postprocess.rescale import (
     check_rescaled,
     rescale,
 )
+
+log = logging.getLogger(__name__)
 
 FEWEST = 5  # images with people: of fewer, none can be left out
 
@@ -46,7 +50,7 @@ def adapt(
     negatives: Sequence[Sample] = (),
     steps: int = 360,
     holdout: float | None = None,
-    rate: float = 3e-4,
+    learning_rate: float = 3e-4,
     seed: int = 0,
     scenes: Path | None = None,
     progress: Callable[[int], None] | None = None,
@@ -66,7 +70,7 @@ def adapt(
         steps: optimiser steps of four crops, of all trainings together.
         holdout: share of the images that are left out of everything, in place of each quarter in
             turn: one training, and fewer images that measure it.
-        rate: the peak learning rate.
+        learning_rate: the peak learning rate.
         seed: seed of the crops and of the scenes that are mixed in.
         scenes: folder that keeps the rendered scenes for the next adaptation.
         progress: called with the number of steps just done.
@@ -75,15 +79,15 @@ def adapt(
         ConfigError: too few images, or an option makes no sense.
         ModelError: the model's weights cannot be taken up again.
     """
-    if not 0 < rate < math.inf:
-        raise ConfigError(f"rate: expected a number above 0, got {rate}")
-    network, manifest, objective = open_trainable(model)
-    camera = sort_images(samples, negatives, manifest.input.max_side)
+    if not 0 < learning_rate < math.inf:
+        raise ConfigError(f"learning_rate: expected a number above 0, got {learning_rate}")
+    network, manifest, objective = open_trainable(model, tell=True)
+    camera = sort_images(samples, negatives, manifest.input)
     plan = make_plan(camera.occupied, holdout)
     each = max(steps // (len(plan.folds) + len(plan.few)), 1)
     # A few pictures of one place would bend what the backbone knows of all places.
     frozen = (network.pretrained,) if network.pretrained else ()
-    config = tuning_config(manifest.name, objective, each, rate, frozen)
+    config = tuning_config(manifest.name, objective, each, learning_rate, frozen)
     config = dataclasses.replace(config, seed=seed)
     with tempfile.TemporaryDirectory(prefix="edgecount-adapt-") as temporary:
         folder = scenes or Path(temporary)
@@ -93,13 +97,13 @@ def adapt(
         return _conclude(tuner, plan, camera, seen, check_scenes(folder / "check"))
 
 
-def sort_images(samples: Sequence[Sample], negatives: Sequence[Sample], max_side: int) -> Camera:
+def sort_images(samples: Sequence[Sample], negatives: Sequence[Sample], spec: InputSpec) -> Camera:
     """Sort images into those with people and those without, at the size that they are counted at.
 
     Args:
         samples: annotated images.
         negatives: images without people.
-        max_side: longest side that the model takes, px; larger images are shrunk to it.
+        spec: the model's input; larger images are shrunk to its ``max_side`` and ``static_size``.
 
     Raises:
         ConfigError: an image of the negatives has people.
@@ -110,7 +114,10 @@ def sort_images(samples: Sequence[Sample], negatives: Sequence[Sample], max_side
             f"negatives: expected pictures without people, {annotated[0].path} has "
             f"{len(annotated[0].points)} annotated"
         )
-    given = [fitted(sample, max_side) for sample in (*samples, *negatives)]
+    given = [
+        fitted(sample, spec.max_side, static_size=spec.static_size)
+        for sample in (*samples, *negatives)
+    ]
     occupied = [sample for sample in given if len(sample.points)]
     return Camera(occupied, [sample for sample in given if not len(sample.points)])
 
@@ -121,11 +128,15 @@ def make_plan(occupied: Sequence[Sample], holdout: float | None) -> Plan:
     Raises:
         ConfigError: there are fewer than :data:`FEWEST` images, or the share makes no sense.
     """
-    if len(occupied) < FEWEST:
+    copies = len(occupied) - len(set(first_of_each([sample.path for sample in occupied])))
+    if len(occupied) - copies < FEWEST:
+        also = f", {copies} of which are the same file as another" if copies else ""
         raise ConfigError(
             f"adapt: expected at least {FEWEST} annotated images with people, got "
-            f"{len(occupied)}: annotate more, of different hours and crowds"
+            f"{len(occupied)}{also}: annotate more, of different hours and crowds"
         )
+    if copies:
+        log.info("%d pictures are the same file as another: they are left out together", copies)
     return cross_folds(occupied) if holdout is None else single_fold(occupied, holdout)
 
 
@@ -139,9 +150,10 @@ def _conclude(
     source = count_all(tuner.network, manifest, [camera.occupied[index] for index in order])
     post = manifest.postprocess
     fitted_anew = refit(seen.observed, folds, post)
-    counted = seen.counted
+    counted, few = seen.counted, seen.few
     if fitted_anew is not None:
         post, counted = fitted_anew.spec, fitted_anew.counted
+        few = fitted_anew.errors_of(seen.observed_by_few)
     after = [counted[index] for index in order]
     intervals = _intervals(source, after, _places(folds, order), manifest.postprocess)
     if post.interval is not None:
@@ -151,7 +163,7 @@ def _conclude(
         network=network,
         manifest=deployed,
         errors=compare(_errors(source), _errors(after)),
-        curve=_curve(plan, order, seen),
+        curve=_curve(plan, [few[index] for index in order], _errors(after)),
         trained=len({index for fold in plan.folds for index in fold.trained}),
         held_out=tuple(camera.occupied[index].name for index in order),
         refitted=fitted_anew is not None,
@@ -166,9 +178,7 @@ def _conclude(
     return dataclasses.replace(done, manifest=adapted_manifest(done, manifest, steps))
 
 
-def _curve(plan: Plan, order: Sequence[int], seen: LeftOut) -> LearningCurve:
-    most = [abs(seen.counted[index].count - seen.counted[index].true) for index in order]
-    few = [seen.few[index] for index in order]
+def _curve(plan: Plan, few: Sequence[float], most: Sequence[float]) -> LearningCurve:
     sizes = [
         float(np.mean([len(fold.trained) for fold in folds])) for folds in (plan.few, plan.folds)
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -42,6 +42,7 @@ class LeftOut:
         counted: number of an image with people to its count.
         observed: to its maps' sums, where threshold and blend may be fitted anew.
         few: to its mean absolute error by the trainings on few images.
+        observed_by_few: to the maps' sums of each of these trainings, as ``observed``.
         empty: number of an image without people to its count.
     """
 
@@ -49,6 +50,7 @@ class LeftOut:
     counted: dict[int, CountedImage] = field(default_factory=dict)
     observed: dict[int, Observation] = field(default_factory=dict)
     few: dict[int, float] = field(default_factory=dict)
+    observed_by_few: dict[int, list[Observation]] = field(default_factory=dict)
     empty: dict[int, CountedImage] = field(default_factory=dict)
 
 
@@ -88,9 +90,15 @@ def leave_out(tuner: Tuner, plan: Plan, camera: Camera) -> LeftOut:
     errors: dict[int, list[float]] = {}
     for number, fold in enumerate(plan.few, len(plan.folds)):
         network = tuner.tune(_chosen(camera.occupied, fold.trained), camera.empty, number)
-        counted = count_all(network, tuner.manifest, _chosen(camera.occupied, fold.held))
+        held = _chosen(camera.occupied, fold.held)
+        counted = count_all(network, tuner.manifest, held)
         for index, one in zip(fold.held, counted, strict=True):
             errors.setdefault(index, []).append(abs(one.count - one.true))
+        if _may_refit(tuner.manifest, camera):
+            for index, seen in zip(
+                fold.held, _observed(network, tuner.manifest, held), strict=True
+            ):
+                found.observed_by_few.setdefault(index, []).append(seen)
     found.few.update({index: float(np.mean(values)) for index, values in errors.items()})
     return found
 
@@ -108,11 +116,20 @@ def _measure(
     found.counted.update(zip(fold.held, count_all(network, manifest, held), strict=True))
     without = count_all(network, manifest, _chosen(camera.empty, nobody))
     found.empty.update(zip(nobody, without, strict=True))
-    if len(camera.occupied) >= FEWEST and can_refit(manifest.postprocess):
-        fusion = manifest.postprocess.fusion
-        grid = 0 if fusion is None else fusion.grid
-        observed = (observe_sample(network, sample, grid=grid) for sample in held)
-        found.observed.update(zip(fold.held, observed, strict=True))
+    if _may_refit(manifest, camera):
+        found.observed.update(zip(fold.held, _observed(network, manifest, held), strict=True))
+
+
+def _may_refit(manifest: Manifest, camera: Camera) -> bool:
+    return len(camera.occupied) >= FEWEST and can_refit(manifest.postprocess)
+
+
+def _observed(
+    network: Network, manifest: Manifest, samples: Sequence[Sample]
+) -> Iterator[Observation]:
+    fusion = manifest.postprocess.fusion
+    grid = 0 if fusion is None else fusion.grid
+    return (observe_sample(network, sample, grid=grid) for sample in samples)
 
 
 def _empty_parts(empty: Sequence[Sample], folds: int) -> list[list[int]]:

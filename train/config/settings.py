@@ -45,8 +45,8 @@ class DataConfig:
         split: the list of held-out images, a file of ``splits/`` or the path of one.
         exclude: names of images that are neither trained on nor held out.
         only: pattern of the names of the images that are read, such as ``PartA_*``; empty: all.
-        holdout: without a list, the share of the images that is held out, chosen by a fixed seed;
-            0: all train.
+        holdout: without a list, the share of the images that is held out, drawn by their names, and
+            kept in the run's checkpoints; 0: all train.
         folds: number of parts, equal in size, for cross-validation (UCF_CC_50's is of 5): one is
             held out. Which image is in which part is fixed; 0: no parts.
         fold: number of the part that is held out, from 1.
@@ -61,9 +61,10 @@ class DataConfig:
         window: region of the crops: ``free`` (anywhere), or ``quarters`` (the image's four quarters
             and windows of that size, as HSRNet and CSRNet do).
         number: number of scenes to render.
-        shrink: factor, at most 1, by which every image is made smaller when it is read.
-        enlarge: factor, at least 1, by which every image is made larger when it is read, as far as
-            ``max_side`` allows: for sets of small images, such as UCSD's.
+        shrink: factor, at most 1, by which every image that is trained on is made smaller.
+        enlarge: factor, at least 1, by which every image that is trained on is made larger, as far
+            as ``max_side`` allows: for sets of small images, such as UCSD's. What is held out is
+            measured as a deployed model sees it, see ``held_out_size``.
         unannotated: what pictures are that have no annotation: ``empty`` (without people), left
             out (``skip``), an ``error``, or what is ``usual`` for the reader.
         accept_damaged: whether damaged images are trained on, as far as they can be decoded.
@@ -204,7 +205,7 @@ class TrainConfig:
             ``initial_weights``: they start anew, or from ``backbone_weights``.
         teacher: a trained network to learn from as well.
         prune_from: a checkpoint of the same network with more channels, relative to
-            ``data_root``, whose most important channels are the start.
+            ``data_root``, whose most important channels are the start; no deployed model.
         grow_from: a checkpoint of the same network with fewer channels, relative to ``data_root``,
             or a deployed model as in ``initial_weights``: the run starts at its counts, and trains
             the channels that it has more. It goes with no other start.
@@ -243,6 +244,9 @@ class TrainConfig:
         evaluate_every: steps between validations.
         validation_images: images of each held-out set that are validated and reported on, evenly
             chosen; 0: all.
+        held_out_size: ``deployed``: held-out images are of the size that a deployed model sees,
+            which only ``max_side`` makes smaller; ``trained``: of that of ``shrink`` and
+            ``enlarge``, whose errors are not those of the exported model: to compare networks.
         early_stop: validations without progress that end the run; 0 never.
         loader: ``threads``: crops are cut on the CPU, in threads; ``device``: all images are
             decoded once and kept on the device that trains, which cuts the crops. For GPUs, which
@@ -292,6 +296,7 @@ class TrainConfig:
     photometric: PhotometricAugmentation = field(default_factory=PhotometricAugmentation)
     evaluate_every: int = 1000
     validation_images: int = 0
+    held_out_size: Literal["deployed", "trained"] = "deployed"
     early_stop: int = 0
     loader: Literal["threads", "device"] = "threads"
     workers: int = 1

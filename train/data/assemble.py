@@ -3,22 +3,38 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any
 
 from edgecount.errors import ConfigError
 from edgecount.manifest import InputSpec
 from edgecount.train.config import DataConfig, TrainConfig
+from edgecount.train.data.drawn import (
+    Parts,
+    Record,
+    as_begun,
+    draw,
+    draw_by_order,
+    is_of_older_code,
+    is_recorded,
+    record_of,
+    records_in,
+    take,
+)
 from edgecount.train.data.headers import read_header
 from edgecount.train.data.mixture import MixtureComponent
 from edgecount.train.data.needs import DATA, check_needs
 from edgecount.train.data.readers import read_samples
 from edgecount.train.data.sample import Sample
-from edgecount.train.data.splits import evenly, hold_out, hold_out_fold, split
+from edgecount.train.data.splits import evenly, split
 
 SCENES = "scenes"
 """Folder of the rendered scenes in that of the run."""
+
+_DRAWN = ("scenes", "patterns")  # sets without a folder of their own
 
 
 @dataclass(frozen=True)
@@ -28,33 +44,47 @@ class Data:
     Attributes:
         components: the sets of the training mixture.
         validation: the held-out samples by the name of their split.
+        drawn: what is held out of sets whose held-out images are drawn, by the same names.
     """
 
     components: list[MixtureComponent]
     validation: dict[str, list[Sample]]
+    drawn: dict[str, Record] = field(default_factory=dict)
 
 
-def load_data(config: TrainConfig, out: Path) -> Data:
+def load_data(config: TrainConfig, out: Path, before: Mapping[str, Any] | None = None) -> Data:
     """Read every set of the mixture; rendered scenes go to ``out``.
 
     Of each held-out set ``validation_images`` are kept, if the config says so.
 
+    Args:
+        config: config of a run.
+        out: folder of the run.
+        before: a checkpoint of the run, which holds out what it has held out before; None: a new
+            run.
+
     Raises:
         ConfigError: a set's entry makes no sense.
         SourceError: sets are missing, which are all named, or one cannot be read.
+        ModelError: the checkpoint says nonsense of what it holds out.
         OutputError: scenes cannot be written.
     """
     check_needs(config, (DATA,))
+    if before is not None:
+        config = as_begun(config, before)
     data = Data([], {})
     for entry in config.data:
         samples = _read(entry, config, out)
-        left_out = entry.name in config.leave_out
-        if left_out or entry.holds_out:
-            samples = _hold_out(entry, samples, data.validation, left_out=left_out)
+        if entry.name in config.leave_out or entry.holds_out:
+            samples, held = _hold_out(
+                entry, samples, config, data, _folder(entry, config, out), before
+            )
+            resized = config.held_out_size == "trained"
+            data.validation[entry.name] = _sized(held, entry, config, resized=resized)
         if config.trains_on(entry):
             data.components.append(
                 MixtureComponent(
-                    samples,
+                    _sized(samples, entry, config),
                     entry.weight,
                     entry.scale,
                     entry.window,
@@ -86,16 +116,20 @@ def _check_apart(data: Data) -> None:
             )
 
 
-def load_held_out(config: TrainConfig, out: Path) -> dict[str, list[Sample]]:
+def load_held_out(
+    config: TrainConfig, out: Path, before: Mapping[str, Any] | None = None
+) -> dict[str, list[Sample]]:
     """Read all held-out images of a config, by set; sets that only train need not be there.
 
     Args:
         config: config of a run.
         out: folder of the run, with the rendered scenes that are held out.
+        before: a checkpoint of the run, which says what it has held out; None: a new run.
 
     Raises:
         ConfigError: it holds nothing out.
         SourceError: sets are missing, which are all named.
+        ModelError: the checkpoint says nonsense of what it holds out.
     """
     left_out = config.leave_out
     held = tuple(entry for entry in config.data if entry.holds_out or entry.name in left_out)
@@ -105,27 +139,28 @@ def load_held_out(config: TrainConfig, out: Path) -> dict[str, list[Sample]]:
             "leave_out)"
         )
     whole = dataclasses.replace(config, data=held, validation_images=0)
-    return load_data(whole, out).validation
+    return load_data(whole, out, before).validation
 
 
 def _hold_out(
     entry: DataConfig,
     samples: list[Sample],
-    validation: dict[str, list[Sample]],
-    *,
-    left_out: bool = False,
-) -> list[Sample]:
-    """Move the held-out samples to ``validation`` and return the rest."""
+    config: TrainConfig,
+    data: Data,
+    root: Path,
+    before: Mapping[str, Any] | None,
+) -> Parts:
+    """Return the samples that are trained on and those that are held out; keep what is drawn."""
+    left_out = entry.name in config.leave_out
     rest: list[Sample] = []
     if left_out or not (entry.weight or entry.split):
         held = samples
-    elif entry.split:
-        rest, held = split(samples, entry.split, entry.exclude)
-    elif entry.folds:
-        rest, held = hold_out_fold(samples, entry.fold, entry.folds)
     else:
-        rest, held = hold_out(samples, max(round(len(samples) * entry.holdout), 1))
-    if entry.name in validation:
+        record = None if before is None else records_in(before).get(entry.name)
+        rest, held = _part(entry, samples, root, before, record)
+        if is_recorded(entry):
+            data.drawn[entry.name] = record or record_of(samples, held, root)
+    if entry.name in data.validation:
         raise ConfigError(
             f"data: two sets are held out as {entry.name}: give one of them a list of its own "
             "(split)"
@@ -139,14 +174,35 @@ def _hold_out(
             f"data.{key}: {entry.name} has {number}, and holds out all of them: give more images, "
             "or hold out fewer"
         )
-    validation[entry.name] = held
-    return rest
+    return rest, held
+
+
+def _part(
+    entry: DataConfig,
+    samples: list[Sample],
+    root: Path,
+    before: Mapping[str, Any] | None,
+    record: Record | None,
+) -> Parts:
+    """Split a set by its list, or by a draw, as a run has done before if it has."""
+    if record is not None and is_recorded(entry):
+        return take(samples, entry, record, root)
+    if entry.split:
+        return split(samples, entry.split, entry.exclude)
+    if before is not None and is_of_older_code(before):
+        return draw_by_order(samples, entry)
+    return draw(samples, entry, root)
+
+
+def _folder(entry: DataConfig, config: TrainConfig, out: Path) -> Path:
+    """Return the folder that the images of a set lie in."""
+    return out / SCENES if entry.reader in _DRAWN else config.root() / entry.path
 
 
 def _read(entry: DataConfig, config: TrainConfig, out: Path) -> list[Sample]:
     if entry.reader == "blank":
         return []
-    if entry.reader in {"scenes", "patterns"}:
+    if entry.reader in _DRAWN:
         return _draw(entry, out, config.seed)
     choice = None if entry.unannotated == "usual" else entry.unannotated
     samples = read_samples(entry.reader, config.root() / entry.path, unannotated=choice)
@@ -165,29 +221,45 @@ def _read(entry: DataConfig, config: TrainConfig, out: Path) -> list[Sample]:
             )
     return [
         dataclasses.replace(
-            fitted(sample, config.max_side, entry.enlarge).shrunk(entry.shrink),
-            accept_damaged=entry.accept_damaged,
-            max_pixels=entry.max_pixels,
+            sample, accept_damaged=entry.accept_damaged, max_pixels=entry.max_pixels
         )
         for sample in kept
     ]
 
 
-def fitted(sample: Sample, max_side: int = InputSpec().max_side, enlarge: float = 1.0) -> Sample:
+def _sized(
+    samples: list[Sample], entry: DataConfig, config: TrainConfig, *, resized: bool = True
+) -> list[Sample]:
+    """Return samples at the size that is trained on, or at that of a deployed model."""
+    if entry.reader in _DRAWN:
+        return samples
+    enlarge, shrink = (entry.enlarge, entry.shrink) if resized else (1.0, 1.0)
+    return [fitted(sample, config.max_side, enlarge).shrunk(shrink) for sample in samples]
+
+
+def fitted(
+    sample: Sample,
+    max_side: int = InputSpec().max_side,
+    enlarge: float = 1.0,
+    static_size: tuple[int, int] | None = None,
+) -> Sample:
     """Shrink a sample to the size that a deployed model sees by default, its ``max_side``.
 
     Args:
         sample: the annotated image.
         max_side: longest side that is left as it is, px.
         enlarge: factor by which smaller images are enlarged, as far as ``max_side`` allows.
+        static_size: (height, width) of a model of one size, into which the image has to fit.
 
     Raises:
         SourceError: the image cannot be read, or has another size than its annotations say.
     """
     header = read_header(sample.path)
     sample.check_size(header.width, header.height)
-    longer = max(header.width, header.height)
-    return sample.shrunk(min(enlarge, max_side / longer))
+    factor = min(enlarge, max_side / max(header.width, header.height))
+    if static_size is not None:
+        factor = min(factor, static_size[0] / header.height, static_size[1] / header.width)
+    return sample.shrunk(factor)
 
 
 def _draw(entry: DataConfig, out: Path, seed: int) -> list[Sample]:

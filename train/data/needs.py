@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgecount.errors import ConfigError, EdgeCountError, ModelError, SourceError
+from edgecount.models import list_models
 from edgecount.train.config import DataConfig, TrainConfig, bundled_configs
 from edgecount.train.data.origins import origin_of
 from edgecount.train.models.pretrained import find_weights, published_as
 
 DATA, BACKBONE, TEACHER = "data", "backbone_weights", "teacher.checkpoint"
-KEYS = (DATA, BACKBONE, "initial_weights", "prune_from", "grow_from", TEACHER)
+PRUNED = "prune_from"
+KEYS = (DATA, BACKBONE, "initial_weights", PRUNED, "grow_from", TEACHER)
 # Read again when a run goes on: its checkpoint has the rest.
 KEYS_OF_RESUMED = (DATA, TEACHER)
 
@@ -87,6 +89,12 @@ def _line(need: Need, config: TrainConfig) -> str:
             f"{start}edgecount downloads nothing. Put {need.origin} there, or start from random "
             "weights, which takes longer and counts worse: `changes=backbone_weights=`"
         )
+    if need.key == PRUNED and need.path in list_models():
+        return (
+            f"{start}expected a checkpoint of edgecount train, got the name of a bundled model, "
+            "whose file has no batch norms to rank its channels by: name a best.pt of the wider "
+            f"network (`changes={PRUNED}=PATH`), or none (`changes={PRUNED}=`)"
+        )
     first = f"train the config {Path(need.path).stem} first and " if need.origin else ""
     return (
         f"{start}{first}name {'its best.pt' if need.origin else 'another'} "
@@ -106,19 +114,21 @@ def _weights(config: TrainConfig) -> Iterator[Need]:
         yield Need(BACKBONE, backbone, here, published_as(Path(backbone)))
     for key, given in (
         ("initial_weights", config.initial_weights),
-        ("prune_from", config.prune_from),
+        (PRUNED, config.prune_from),
         ("grow_from", config.grow_from),
         (TEACHER, config.teacher.checkpoint),
     ):
         if given:
             name = Path(given).stem
             origin = f"best.pt of the config {name}" if name in bundled_configs() else ""
-            yield Need(key, given, _is_file(given, config), origin)
+            yield Need(key, given, _is_file(key, given, config), origin)
 
 
-def _is_file(given: str, config: TrainConfig) -> bool:
+def _is_file(key: str, given: str, config: TrainConfig) -> bool:
     try:
-        return config.weights_path(given).is_file()
+        # A bundled model is no start to prune from: its norms are folded.
+        path = config.root() / given if key == PRUNED else config.weights_path(given)
+        return path.is_file()
     except ConfigError:  # the variable is not set
         return Path(given).is_absolute() and Path(given).is_file()
 

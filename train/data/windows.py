@@ -52,8 +52,8 @@ class CropWindow:
         top: first row.
         right: column after the last.
         bottom: row after the last.
-        height: height in the crop, px; what lies below is black.
-        width: width in the crop; what lies to the right is black.
+        height: height in the crop, px; what lies below is padding.
+        width: width in the crop; what lies to the right is padding.
         size: height and width of the crop.
         interpolation: OpenCV's number of the resizing kernel.
         mirrored: whether left and right are exchanged.
@@ -78,8 +78,9 @@ class CropWindow:
 def draw_window(height: int, width: int, rule: CropRule, rng: np.random.Generator) -> CropWindow:
     """Draw the place of a crop at a random scale.
 
-    Where the scaled image is smaller than a crop of a given size, the rest is black, as the
-    runtime's padding is.
+    Where the scaled image is smaller than a crop of a given size, the rest is black until light
+    and noise change the crop as a whole, after which it may be dark grey; the runtime's padding is
+    black. The losses see it as part of the picture in which nobody is.
 
     Args:
         height: height of the image, px.

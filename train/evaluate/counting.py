@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecount.errors import ConfigError
-from edgecount.regions import Region, rasterise
+from edgecount.regions import Region, computed_region, rasterise
 from edgecount.train.data.readers.regions import inside_mask
 from edgecount.train.data.sample import Image, Sample
 
@@ -167,10 +167,10 @@ def regions_of(mask: Mask, sample: Sample | None = None) -> tuple[Region, ...]:
     edges = [_corners((contour.reshape(-1, 2).astype(np.int64) + 1) // 2) for contour in contours]
     parents = tree[0][:, 3]
     return tuple(
-        Region(
+        computed_region(
             f"annotated {number}",
             edges[number],
-            excluded=[edges[hole] for hole in np.flatnonzero(parents == number)],
+            [edges[hole] for hole in np.flatnonzero(parents == number)],
         )
         for number in np.flatnonzero(parents < 0)
     )

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecount.errors import BackendError, ConfigError, SourceError
+from edgecount.manifest import IntervalSpec
 from edgecount.train.data.sample import Sample
 from edgecount.train.evaluate.average_precision import Ranked
 from edgecount.train.evaluate.candidates import rank, summarise
@@ -97,9 +98,7 @@ class ImageRecord:
     @property
     def difference(self) -> float:
         """Return the density's count minus the points'; 0 where there is only one of them."""
-        if self.density_count is None or self.peak_count is None:
-            return 0.0
-        return self.density_count - self.peak_count
+        return IntervalSpec.difference(self.density_count, self.peak_count)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain JSON types, without distances and candidates."""

@@ -25,8 +25,9 @@ class Distilled(Objective):
     """An objective with the teacher's maps as further targets.
 
     The teacher sees the very crop that the network sees. Its density stands for block counts, in
-    the likelihood that annotated counts have (Liu et al., "Efficient Crowd Counting via Structured
-    Knowledge Transfer", ACM MM 2020, train counters so with the teacher's features as well); its
+    the Poisson likelihood whichever one the annotated counts have (``counts`` of the objective):
+    dense crops keep most of its gradient (Liu et al., "Efficient Crowd Counting via Structured
+    Knowledge Transfer", ACM MM 2020, train counters so with the teacher's features as well). Its
     heatmap's probabilities are compared cell by cell by the Kullback-Leibler divergence.
 
     Args:

@@ -122,10 +122,12 @@ def _by_density(network: Network, sample: Sample) -> CountedImage:
 def fit_thresholds(groups: Sequence[Sequence[Observation]]) -> list[float]:
     """Return the thresholds whose F1 is within :data:`CLOSE` of the best, the best first.
 
-    F1 is averaged over the groups; the thresholds are in the order of it.
+    F1 is averaged over the groups with people: that of a group of nobody is 0 at any threshold.
+    The thresholds are in the order of it.
     """
+    occupied = [group for group in groups if any(seen.people for seen in group)] or groups
     values = {
-        threshold: float(np.mean([_f1(group, threshold) for group in groups]))
+        threshold: float(np.mean([_f1(group, threshold) for group in occupied]))
         for threshold in groups[0][0].peaks
     }
     best = max(values.values())

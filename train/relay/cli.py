@@ -172,6 +172,8 @@ def validate(
 def average(checkpoints: tuple[Path, ...], out: Path, shares: str | None, threads: int) -> None:
     """Write the mean of the weights of CHECKPOINTS, such as the last stages of a recipe.
 
+    All but the last may be deployed models (.onnx).
+
     Threshold, blend and interval are fitted to the images that the config of the last one holds
     out.
     """
@@ -187,7 +189,7 @@ def average(checkpoints: tuple[Path, ...], out: Path, shares: str | None, thread
     except ValueError:
         raise click.UsageError(f"--shares: expected numbers, got {shares!r}") from None
     state = mean_of(checkpoints, parts)
-    sets = load_held_out(config_of(state), checkpoints[-1].parent)
+    sets = load_held_out(config_of(state), checkpoints[-1].parent, state)
     save_checkpoint(out, state)
     click.echo(f"fitting threshold, blend and interval of {out}", err=True)
     network, _ = load_network(out)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from edgecount._files import write_whole
 from edgecount.errors import OutputError
+from edgecount.train.checkpoint import load_checkpoint
 from edgecount.train.data.assemble import load_held_out
 from edgecount.train.data.needs import KEYS, KEYS_OF_RESUMED, check_needs
 from edgecount.train.journal import OnRecord
@@ -61,7 +62,8 @@ def go_on(
         trained = stage.is_trained()
         if not trained:  # else its held-out sets are enough
             check_needs(config, KEYS_OF_RESUMED if stage.last.exists() else KEYS)
-        sets = load_held_out(config, stage.folder)
+        begun = load_checkpoint(stage.last) if stage.last.exists() else None
+        sets = load_held_out(config, stage.folder, begun)
         if not trained:
             say(f"{stage.name}: {'resuming' if stage.last.exists() else 'starting'}")
             train(config, stage.folder, resume=True, device=device, report=report, stop=stop)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from edgecount.archive import FORMATS
 from edgecount.cli._shell.flags import given_flags
 from edgecount.cli._types.options import ParsedType, folder_option
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 _NAMES = ("out", "shard", "format_name", "retry_errors")
-_FORMATS = ("parquet", "jsonl")
 # What else of `count` has a meaning for a table of an archive.
 COMMON = {
     *("model", "backend", "device", "precision", "threads", "workers", "rebuild"),
@@ -65,7 +65,7 @@ def archive_options(function: _Function) -> _Function:
         click.option(
             "--format",
             "format_name",
-            type=click.Choice(_FORMATS),
+            type=click.Choice(FORMATS),
             help="With --out: Parquet or JSON lines.  [default: parquet where pyarrow is "
             "installed]",
         ),

@@ -68,11 +68,10 @@ def open_all(
 
     Raises:
         ConfigError: an option makes no sense, whatever runs.
-        BackendError: there is no backend of a name.
         EdgeCountError: none runs; the error of the first.
     """
+    from edgecount._options import check_backend
     from edgecount.errors import ConfigError, EdgeCountError
-    from edgecount.runtime.backends.select import check_backend
 
     for name in dict.fromkeys(one.backend for one in asked):
         check_backend(name)

@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from edgecount._latency import Latency
     from edgecount.cli._bench.combinations import Opened, Refused
 
-_STAGES = ("preprocess", "infer", "postprocess", "total")
 _LEAST = 1.0  # people: differences from fewer are shares of this
 
 
@@ -56,6 +55,8 @@ def text_lines(rows: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def _block(row: dict[str, Any], first: dict[str, Any]) -> list[str]:
+    from edgecount._latency import STAGES
+
     taken = "".join(
         f", {row[key] / 2**20:.0f} MiB{where}"
         for key, where in (("memory_bytes", ""), ("gpu_memory_bytes", " on the GPU"))
@@ -68,7 +69,7 @@ def _block(row: dict[str, Any], first: dict[str, Any]) -> list[str]:
         ),
         f"  {'':12}{'p50':>9}{'p95':>9}{'p99':>9}{'mean':>9}",
     ]
-    for stage in _STAGES:
+    for stage in STAGES:
         times = row["latency_ms"].get(stage)
         if times:
             numbers = "".join(f"{times[key]:9.2f}" for key in ("p50", "p95", "p99", "mean"))

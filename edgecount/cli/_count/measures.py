@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import logging
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from edgecount.analytics import (
     Line,
     LineCount,
     LineCounter,
+    RegionAreas,
     SmoothCount,
     Smoother,
 )
@@ -29,11 +29,7 @@ from edgecount.result import CountResult
 if TYPE_CHECKING:
     from edgecount.runtime.sources.live import SourceHealth
 
-_log = logging.getLogger(__name__)
-
 GROUND = "--ground"  # name of the region that the rectangle is counted as
-_SLOWEST = 0.25  # s between frames, at which people who walk are still followed
-_JUDGED = 20  # frames, by which the rate is judged
 
 
 @dataclass(frozen=True)
@@ -49,6 +45,11 @@ class Asked:
     lines: tuple[Line, ...] = ()
     ground: GroundRectangle | None = None
     smooth: float | None = None
+
+    @cached_property
+    def areas(self) -> RegionAreas:
+        """Square metres of regions, which are the same in all frames of a size."""
+        return RegionAreas(self.ground, name=GROUND)
 
     def with_ground(self, regions: Sequence[Region]) -> list[Region]:
         """Return the regions to count: those that are given, and the rectangle on the ground."""
@@ -95,8 +96,6 @@ class Meter:
         self._plane: GroundPlane | None = None
         self._size: tuple[int, int] | None = None
         self._time = 0.0
-        self._times: list[float] = []
-        self._is_judged = False
 
     @property
     def plane(self) -> GroundPlane | None:
@@ -123,9 +122,8 @@ class Meter:
             smooth = self._smoother.update(now, result.count, result.interval)
         if self._lines is not None and image is not None:
             crossed = self._lines.update(now, result, image)
-            self._judge_rate(now)
         if self._plane is not None:
-            areas = ground_counts(self._plane, self._asked.with_ground(regions), result)
+            areas = ground_counts(self._asked.areas, self._asked.with_ground(regions), result)
             ground = areas.pop(GROUND)
             counted = {name: one for name, one in result.regions.items() if name != GROUND}
             result = replace(result, regions=counted)
@@ -137,21 +135,6 @@ class Meter:
             _check_inside(line, size)
         if self._asked.ground is not None:
             self._plane = self._asked.ground.in_size(size)
-
-    def _judge_rate(self, now: float) -> None:
-        """Warn, once, where frames are too rare for steps of people to be followed."""
-        self._times.append(now)
-        if self._is_judged or len(self._times) < _JUDGED:
-            return
-        between = (self._times[-1] - self._times[0]) / (_JUDGED - 1)
-        self._times.clear()
-        if between > _SLOWEST:
-            self._is_judged = True
-            _log.warning(
-                "lines: %.1f frames a second were counted, and people who walk need five: some "
-                "are missed. A smaller model, a smaller --max-side or a smaller --every helps",
-                1 / between,
-            )
 
 
 def _check_inside(line: Line, size: tuple[int, int]) -> None:
@@ -168,10 +151,9 @@ def measured_json(result: dict[str, Any], asked: Asked, measured: Measured) -> d
     """Return a result's JSON with the measures that are asked for."""
     if asked.smooth is not None:
         found = measured.smooth
-        result["smooth"] = found and {
-            "count": round(found.count, 3),
-            "interval": found.interval and [round(end, 3) for end in found.interval],
-        }
+        ends = found and found.interval
+        result["smooth"] = found and round(found.count, 3)
+        result["smooth_interval"] = ends and [round(end, 3) for end in ends]
     if asked.lines:
         result["lines"] = measured.lines and {
             name: {key: round(value, 3) for key, value in line_numbers(line).items()}
@@ -183,12 +165,12 @@ def measured_json(result: dict[str, Any], asked: Asked, measured: Measured) -> d
             numbers = ground.to_dict() if ground else dict.fromkeys(GroundCount.KEYS)
             result["regions"][name] |= {key: numbers[key] for key in GroundCount.KEYS}
     if measured.health is not None:
-        health, captured = measured.health, result["captured"]
-        result["camera"] = {
+        health = measured.health
+        result |= {
+            "age": health.age if health.age is None else round(health.age, 3),
             "frames_in": health.frames_in,
             "dropped": health.dropped,
             "reconnects": health.reconnects,
-            "age": None if captured is None else round(max(time.time() - captured, 0.0), 3),
         }
     return result
 

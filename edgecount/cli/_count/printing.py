@@ -51,6 +51,7 @@ class JsonPrinter(Printer):
     def frame(self, result: CountResult, measured: Measured) -> None:
         """Print the object."""
         found = result.to_dict(points=self._points)
+        found.setdefault("points", result.peak_count)  # the number, where no list is asked for
         echo(to_json(measured_json(found, self._asked, measured)))
 
 
@@ -154,7 +155,7 @@ def _density(people: float, area: float | None) -> str:
     if area is None:
         return ""
     found = GroundCount(people, area)
-    return f" ({found.people_per_m2:.2f} per m2, level {found.level})"
+    return f" ({found.per_m2:.2f} per m2, level {found.level})"
 
 
 def _measures(tally: Tally) -> list[str]:
@@ -169,6 +170,6 @@ def _measures(tally: Tally) -> list[str]:
         mean = GroundCount(tally.on_ground / tally.frames, last.ground.area)
         facts.append(
             f"on the ground: {mean.count:.1f} on {mean.area:.1f} m2, "
-            f"{mean.people_per_m2:.2f} per m2, level {mean.level}"
+            f"{mean.per_m2:.2f} per m2, level {mean.level}"
         )
     return facts

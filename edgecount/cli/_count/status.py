@@ -97,4 +97,4 @@ def _counts(result: CountResult, measured: Measured) -> Iterator[str]:
     for name, line in (measured.lines or {}).items():
         yield f"{printable(name)} {line.into:.0f} in {line.out:.0f} out"
     if measured.ground is not None:
-        yield f"{measured.ground.people_per_m2:.2f} per m2 {measured.ground.level}"
+        yield f"{measured.ground.per_m2:.2f} per m2 {measured.ground.level}"

@@ -12,7 +12,7 @@ from types import TracebackType
 
 from edgecount._files import writable
 from edgecount._lock import hold
-from edgecount._text import valid_text
+from edgecount._text import utc_text, valid_text
 from edgecount.cli._count.measures import Asked, Measured, line_numbers
 from edgecount.cli._count.printing import Printer
 from edgecount.cli._shell.output import RunOutputError
@@ -23,7 +23,7 @@ from edgecount.result import CountResult
 STDOUT = Path("-")
 COLUMNS = (
     *("source", "frame", "time", "width", "height"),
-    *("count", "low", "high", "density_count", "points"),
+    *("count", "low", "high", "density_count", "peak_count"),
 )
 
 
@@ -67,12 +67,12 @@ class CsvPrinter(Printer):
         if self._asked.ground is not None:
             names = ["ground", *(f"region {name}" for name in self._regions)]
             yield "ground"
-            yield from (f"{name} {key}" for name in names for key in ("per m2", "level"))
+            yield from (f"{name} {key}" for name in names for key in ("per_m2", "level"))
 
     def _more(self, result: CountResult, measured: Measured) -> Iterator[object]:
         """Yield what `_more_columns` names."""
         if self._live:
-            yield _rounded(result.captured)
+            yield None if result.captured is None else utc_text(result.captured)
         if self._asked.smooth is not None:
             smooth = measured.smooth
             ends = (smooth and smooth.interval) or (None, None)
@@ -83,7 +83,7 @@ class CsvPrinter(Printer):
         if self._asked.ground is not None:
             yield _rounded(measured.ground.count if measured.ground else None)
             for ground in (measured.ground, *(measured.regions.get(n) for n in self._regions)):
-                yield _rounded(ground.people_per_m2 if ground else None)
+                yield _rounded(ground.per_m2 if ground else None)
                 yield ground.level if ground else None
 
     def _write(self, values: Iterable[object]) -> None:

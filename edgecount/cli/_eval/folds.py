@@ -42,12 +42,13 @@ def read_folds(runs: Sequence[str], images: int | None) -> dict[str, dict[str, l
         checkpoint = weights_of(Path(run))
         if checkpoint is None:
             raise ConfigError(f"--folds: expected folders of runs of edgecount train, got {run}")
-        config = config_of(load_checkpoint(checkpoint))
+        state = load_checkpoint(checkpoint)
+        config = config_of(state)
         entry = next((entry for entry in config.data if entry.folds), None)
         if entry is None:
             raise ConfigError(f"--folds: {run} holds out no fold: its config has no `folds`")
         entries.append(entry)
-        samples = load_held_out(config, Path(run))[entry.name]
+        samples = load_held_out(config, Path(run), state)[entry.name]
         sets[str(checkpoint)] = {entry.name: samples if images is None else evenly(samples, images)}
     _check_complete(entries)
     return sets

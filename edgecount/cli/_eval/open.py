@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from edgecount._options import check_heads
 from edgecount.cli._shell.extras import needs_train
-from edgecount.cli._types.options import side_limit
 
 if TYPE_CHECKING:
     from edgecount import EdgeCounter
@@ -57,7 +56,6 @@ def open_measured(
     backend: str,
     device: int | tuple[int, ...] | None,
     precision: str,
-    max_side: int | str | None,
     **options: Any,
 ) -> EdgeCounter:
     """Open a counter with the model or checkpoint that MODEL names.
@@ -69,7 +67,6 @@ def open_measured(
     from edgecount import EdgeCounter
     from edgecount.errors import ConfigError
 
-    options |= side_limit(max_side)
     if Path(model).suffix != _CHECKPOINT:
         return EdgeCounter(model, backend=backend, device=device, precision=precision, **options)
     if backend != "auto":

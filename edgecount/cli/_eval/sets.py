@@ -79,7 +79,8 @@ def _sets_of_run(
         raise ConfigError(
             f"reader: {folder} is a run, whose sets have their readers: expected none"
         )
-    sets = load_held_out(config_of(load_checkpoint(checkpoint)), folder)
+    state = load_checkpoint(checkpoint)
+    sets = load_held_out(config_of(state), folder, state)
     if split is None:
         return sets
     if split not in sets:

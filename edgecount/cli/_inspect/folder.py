@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from edgecount._numbers import is_finite
+
 _HEAD = ("file", "model", "precision", "MB", "input", "measured", "ms", "runs here")
 _RIGHT = {"MB", "ms"}
 
@@ -123,15 +125,11 @@ def _measured(metrics: Any) -> str:
     """Return the mean absolute errors of a model, or the difference of a file from its float32."""
     sets = metrics.values() if isinstance(metrics, Mapping) else ()
     found = [one for one in sets if isinstance(one, Mapping)]  # training is what anybody wrote
-    errors = sorted(one["mae"] for one in found if _is_number(one.get("mae")))
+    errors = sorted(one["mae"] for one in found if is_finite(one.get("mae")))
     if errors:
         ends = dict.fromkeys(f"{error:.2f}" for error in (errors[0], errors[-1]))
         return f"MAE {' to '.join(ends)}"
     for one in found:
-        if _is_number(one.get("difference")) and _is_number(one.get("people")):
+        if is_finite(one.get("difference"), one.get("people")):
             return f"{one['difference']:.2f} from float32's {one['people']:.1f}"
     return "-"
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float)

@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import click
 
-from edgecount._options import MAX_PIXELS, MOST_THREADS, MOST_ZOOM, PRECISIONS
+from edgecount._options import (
+    MAX_PIXELS,
+    MODEL_DEFAULT,
+    MOST_THREADS,
+    MOST_ZOOM,
+    NATIVE_SIZE,
+    PRECISIONS,
+    check_backend,
+)
 from edgecount.cli._types.paths import UserPath
 from edgecount.models import DEFAULT_MODEL
 
@@ -89,6 +97,17 @@ class GroundType(ParsedType):
         return parse_ground(text)
 
 
+class BackendType(ParsedType):
+    """The name of a backend."""
+
+    name, argument = "NAME", "backend"
+
+    def parse(self, text: str) -> str:
+        """Return the name; see `ParsedType`."""
+        check_backend(text)
+        return text
+
+
 class FiniteRange(click.FloatRange):
     """A finite number in a range; click's own lets NaN through, which compares with no bound."""
 
@@ -133,32 +152,27 @@ class DeviceType(ParsedType):
 
 
 class SideType(click.ParamType):  # type: ignore[type-arg] # older releases cannot subscript it
-    """A longer side in pixels, or `native` for no limit."""
+    """A longer side in pixels, `native` for no limit, or `model` for the model's own."""
 
-    name = "N|native"
+    name = "N|native|model"
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> int | str:
-        """Return the number of pixels, 1 or more, or "native"."""
-        if value == "native":
-            return "native"
+        """Return the number of pixels, 1 or more, "native" or "model"."""
+        if value in (NATIVE_SIZE, MODEL_DEFAULT):
+            return str(value)
         try:
             side = int(value)
         except ValueError:
             side = 0
         if side < 1:
             self.fail(
-                f"expected a number of pixels, 1 or more, or native, got {value!r}", param, ctx
+                f"expected a number of pixels, 1 or more, native or model, got {value!r}",
+                param,
+                ctx,
             )
         return side
-
-
-def side_limit(max_side: int | str | None) -> dict[str, Any]:
-    """Return what `--max-side` sets of `EdgeCounter`'s options; nothing if it was not given."""
-    if max_side is None:
-        return {}
-    return {"max_side": None if max_side == "native" else max_side}
 
 
 def number_option(
@@ -185,6 +199,7 @@ model_option = click.option(
 )
 backend_option = click.option(
     "--backend",
+    type=BackendType(),
     default="auto",
     show_default=True,
     metavar="NAME",
@@ -209,9 +224,11 @@ precision_option = click.option(
 max_side_option = click.option(
     "--max-side",
     type=SideType(),
-    metavar="N|native",
-    help="Shrink images whose longer side has more than N pixels; native keeps the size. Counts at "
-    "another size than by the model's limit have no likely range.  [default: the model's limit]",
+    default=MODEL_DEFAULT,
+    show_default=True,
+    metavar="N|native|model",
+    help="Shrink images whose longer side has more than N pixels; native keeps the size, model is "
+    "the model's own limit. Counts at another size than by that have no likely range.",
 )
 zoom_option = number_option(
     "--zoom",

@@ -161,7 +161,7 @@ def _of_page(config: WatchConfig) -> Iterator[Finding]:
     serve = config.serve
     if serve is None:
         return
-    from edgecount.watch.page.access import Access
+    from edgecount.watch.page.tokens import read_access
 
     try:
         import starlette  # noqa: F401
@@ -173,7 +173,7 @@ def _of_page(config: WatchConfig) -> Iterator[Finding]:
         None if path is None else str(path) for path in (serve.token_file, serve.viewer_token_file)
     )
     try:
-        Access.from_files(serve.host, *tokens)
+        read_access(serve.host, *tokens)
     except EdgeCountError as error:
         text = str(error)
         yield Finding(text if text.startswith("serve") else f"serve: {text}")

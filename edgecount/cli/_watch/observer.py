@@ -11,7 +11,7 @@ from edgecount._memory import free_unused
 from edgecount.runtime.sources.live import SourceState
 from edgecount.watch.camera.alarms import PER_M2
 from edgecount.watch.page.contract import HUNG
-from edgecount.watch.readings import Event
+from edgecount.watch.readings import Event, Reading
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -40,6 +40,7 @@ class Observer:
         self._service, self._notifier = service, notifier
         self._subscription = service.subscribe()
         self._failing: dict[str, int] = {}  # what sinks that fail had delivered
+        self._seen: set[str] = set()  # cameras that have given pictures
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._run, name="edgecount-observer", daemon=True)
 
@@ -54,9 +55,11 @@ class Observer:
 
     def look(self) -> None:
         """Log new events, and reset systemd's watchdog if counting makes progress."""
-        for item in self._subscription.get(0):
+        items = self._subscription.get(0)
+        self._seen.update(item.camera for item in items if isinstance(item, Reading))
+        for item in items:
             if isinstance(item, Event):
-                log_event(item)
+                log_event(item, seen=item.camera in self._seen)
         self._log_sinks()
         self._notifier.status(status_of(self._service))
         if self._service.heartbeat() < HUNG:
@@ -90,22 +93,28 @@ class Observer:
                 _log.info("%s: it works again", sink.name)
 
 
-def log_event(event: Event) -> None:
-    """Log an event at the level that fits it."""
+def log_event(event: Event, *, seen: bool = True) -> None:
+    """Log an event at the level that fits it.
+
+    Args:
+        event: the event.
+        seen: whether its camera has given a picture before.
+    """
     worrying = event.change in ("raised", "lost") or (
         event.kind == "picture" and event.change not in _TRUSTED
     )
     level = logging.WARNING if worrying else logging.INFO
-    _log.log(level, "%s: %s", event.camera, _text_of(event), extra={"camera": event.camera})
+    _log.log(level, "%s: %s", event.camera, _text_of(event, seen), extra={"camera": event.camera})
 
 
-def _text_of(event: Event) -> str:
+def _text_of(event: Event, seen: bool) -> str:
     what = f"alarm {event.name} is {event.change}" if event.kind == "alarm" else ""
     if event.kind == "alarm" and event.change in ("lost", "back"):
         has = "has no counts any more" if event.change == "lost" else "has counts again"
         what = f"alarm {event.name} {has}"
     elif event.kind == "camera":
-        return f"the camera is lost: {event.detail}" if event.change == "lost" else "it is back"
+        lost = "the camera is lost" if seen else "the camera cannot be reached"
+        return f"{lost}: {event.detail}" if event.change == "lost" else "it is back"
     elif event.kind == "picture":
         return event.detail or f"the picture is {event.change}"
     if event.count is not None:

@@ -100,7 +100,6 @@ def make_config(
     history: Path | None,
     jsonl: Path | None,
     csv: Path | None,
-    max_side: int | str | None,
     **engine: Any,
 ) -> WatchConfig:
     """Return the config that the command line describes.
@@ -135,7 +134,6 @@ def make_config(
             sinks=SinksConfig(
                 jsonl=JsonlConfig(jsonl) if jsonl else None, csv=CsvConfig(csv) if csv else None
             ),
-            max_side="model" if max_side is None else max_side,
             **engine,
         )
 

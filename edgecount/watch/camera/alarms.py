@@ -106,7 +106,7 @@ class _Watched:
         return {
             "region": self.config.region,
             "above": self.config.above,
-            "below": self.alarm.rule.below,
+            "below": self.alarm.rule.clears_below,
             "by": self.config.by,
             "state": self.alarm.state.value,
             "since": self.since,
@@ -270,4 +270,4 @@ def _reason(one: _Watched, change: str) -> str:
     unit = PER_M2 if one.unit == "people/m2" else "people"
     words = (_SURE_WORDS if one.is_sure else _WORDS)[change]
     where = "the picture" if config.region is None else config.region
-    return f"{where}: {words.format(above=rule.above, below=rule.below, unit=unit)}"
+    return f"{where}: {words.format(above=rule.above, below=rule.clears_below, unit=unit)}"

@@ -13,11 +13,11 @@ from edgecount.analytics import (
     Occupancy,
     PictureCheck,
     PictureState,
+    RegionAreas,
     Smoother,
     level_of_service,
 )
 from edgecount.watch.camera.alarms import CameraAlarms, Measured
-from edgecount.watch.camera.ground import RegionAreas
 from edgecount.watch.camera.lines import DailyLines
 from edgecount.watch.readings import AlarmStatus, Event, Kept, LineReading, RegionReading
 
@@ -100,7 +100,8 @@ class Analysis:
         self._camera, self._manifest = camera, manifest
         self.regions = config.region_list()
         self.lines = config.line_list()
-        self.ground = RegionAreas(camera, config.ground, config.excluded)
+        ground = None if config.ground is None else config.ground.rectangle()
+        self.ground = RegionAreas(ground, config.excluded)
         earlier = None if before is None else before.alarms
         self.alarms: CameraAlarms = CameraAlarms(
             camera,
@@ -122,7 +123,6 @@ class Analysis:
                 reset=config.reset,
                 kept=kept.lines,
                 now=now,
-                camera=camera,
             )
         median, mean = config.smooth.median, config.smooth.mean
         self._smoothers = {
@@ -246,10 +246,9 @@ class Analysis:
         found = {}
         for region in self.regions:
             count = result.regions[region.name]
-            difference = (count.density_count or 0.0) - (count.peak_count or 0.0)
-            if count.density_count is None or count.peak_count is None:
-                difference = 0.0
-            interval = None if spec is None else spec.around(count.count, difference)
+            interval = None
+            if spec is not None:
+                interval = spec.of(count.count, count.density_count, count.peak_count)
             smooth = self._smoothers[region.name].update(time, count.count, interval)
             area = self.ground.area(region, result.size)
             per_m2 = None if area is None else smooth.count / area

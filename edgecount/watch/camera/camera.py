@@ -12,6 +12,7 @@ from edgecount.runtime.frames.pictures import bgr_picture
 from edgecount.watch.camera.analysis import Analysed, Analysis
 from edgecount.watch.camera.feed import Feed, source_of
 from edgecount.watch.camera.view import Picture, draw_over
+from edgecount.watch.logs import log_of
 from edgecount.watch.readings import Event, Kept, Reading
 
 if TYPE_CHECKING:
@@ -220,7 +221,7 @@ class Camera:
             captured=frame.captured,
             media_time=frame.media_time,
         )
-        with self._lock:
+        with self._lock, log_of(self.id):
             analysis = self._analysis
             found = analysis.update(seconds, wall, frame.image, result)
         timings = cast("Mapping[str, float]", result.timings)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _LOST = 2.0  # s without connection after which that is told: some cameras break off every hour
+_NUMBER = re.compile(r"\d+")
+_MOST_TOLD = 20  # reasons that the log gets while a camera is away
 # A wrong password or path is no fault that seconds mend, and many cameras lock an account after
 # some wrong passwords; but a camera that starts has no path either.
 _FIRST, _LONGEST = 60.0, 3600.0  # s before a camera that was given up is tried again
@@ -55,6 +58,8 @@ class Feed:
         self._zero: float | None = None  # time.monotonic() of the reader's time 0
         self._away_since: float | None = time.monotonic()
         self._is_lost = False
+        self._told: set[str] = set()  # reasons that are known while it is lost
+        self._given_up: str | None = None  # why, until it is opened again
 
     @property
     def due(self) -> float:
@@ -111,10 +116,15 @@ class Feed:
         if health.state is SourceState.CONNECTING and health.error is None:
             options = self.source.options
             patience += options.open_timeout + options.first_timeout
-        if self._is_lost or now - self._away_since < patience:
+        if self._is_lost:
+            self._tell_other_reason(self._given_up or health.error)
+            return []
+        if now - self._away_since < patience:
             return []
         self._is_lost = True
-        return [self._event(wall, "lost", health.error or "the camera gives no pictures")]
+        why = self._given_up or health.error or "the camera gives no pictures"
+        self._told = {_kind(why)}
+        return [self._event(wall, "lost", self._without_name(why) + self._again)]
 
     def health(self) -> SourceHealth:
         """Return how the camera is doing; from any thread."""
@@ -127,8 +137,8 @@ class Feed:
             self._reader.close()
 
     def _open(self) -> None:
-        self._zero = None
-        self._reader = self.source.reader()
+        self._zero = self._given_up = None
+        self._reader = self.source.reader(is_logged=False)  # its events are
         self._reader.on_change = self._changed
         self._wake()  # its first picture may have come before anybody listened
 
@@ -139,13 +149,32 @@ class Feed:
     def _give_up(self, until: float, why: str) -> None:
         if self._reader is not None:
             self._reader.close()
-        self._reader, self._open_at = None, until
-        if not self._is_closed:
-            again = "" if math.isinf(until) else "; it is tried again in some minutes"
-            _log.warning("%s: %s%s", self._camera, why, again)
+        self._reader, self._open_at, self._given_up = None, until, why
+
+    @property
+    def _again(self) -> str:
+        is_later = self._given_up is not None and math.isfinite(self._open_at)
+        return "; it is tried again in some minutes" if is_later else ""
+
+    def _tell_other_reason(self, why: str | None) -> None:
+        """Log why a camera is still away, if that is another reason than those before."""
+        if why is None or _kind(why) in self._told or len(self._told) >= _MOST_TOLD:
+            return
+        self._told.add(_kind(why))
+        text = self._without_name(why) + self._again
+        _log.warning("%s: the camera is still away: %s", self._camera, text)
+
+    def _without_name(self, text: str) -> str:
+        """Return a reader's text without the name, which an event has beside it."""
+        text = text.removeprefix(f"{self.source.name}: ")
+        return text.replace(f"the stream {self.source.name}", "the stream")
 
     def _event(self, wall: float, change: str, detail: str) -> Event:
         return Event(self._camera, wall, "camera", "", change, detail=detail)
+
+
+def _kind(error: str) -> str:
+    return _NUMBER.sub("#", error)  # of frames and seconds, for instance
 
 
 def source_of(camera: str, config: CameraConfig) -> LiveSource:

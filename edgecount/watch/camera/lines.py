@@ -43,20 +43,18 @@ class DailyLines:
         reset: local time, "HH:MM", at which the counts start anew; None: never.
         kept: counts to go on from, by the line's name, as of before a restart.
         now: UNIX time in seconds.
-        camera: the camera's id, for the log; empty: it has none.
     """
 
     def __init__(
         self,
         lines: Sequence[Line],
-        manifest: Manifest | None,
+        manifest: Manifest,
         *,
         reset: str | None,
         kept: Mapping[str, LineReading],
         now: float,
-        camera: str = "",
     ) -> None:
-        self._counter = LineCounter(lines, manifest=manifest, camera=camera)
+        self._counter = LineCounter(lines, manifest=manifest)
         self._reset = reset
         fresh = LineReading(0.0, 0.0, now)
         known = {line.name: kept.get(line.name, fresh) for line in lines}

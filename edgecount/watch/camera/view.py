@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from edgecount._jpeg import encode_jpeg
 from edgecount.analytics import pixelate
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
     Image = NDArray[np.uint8]
 
-_QUALITY = 80
 _MOST = 8  # JPEGs of a picture that are kept: sets of layers and widths
 
 
@@ -79,7 +79,7 @@ class Picture:
             if key not in self._jpegs:
                 if len(self._jpegs) >= _MOST:
                     self._jpegs.clear()
-                self._jpegs[key] = encode(self._drawn(key[0]), width)
+                self._jpegs[key] = encode_jpeg(self._drawn(key[0]), width)
             return self._jpegs[key]
 
     def _drawn(self, layers: frozenset[str]) -> Image:
@@ -136,21 +136,3 @@ def _ground(analysis: Analysis, size: tuple[int, int]) -> GroundView | None:
         return None
     extent = (0.0, 0.0, rectangle.width, rectangle.depth)
     return GroundView(rectangle.in_size(size), extent=extent)
-
-
-def encode(image: Image, width: int | None = None, quality: int = _QUALITY) -> bytes:
-    """Return a picture, uint8 (H, W, 3) BGR, as JPEG; wider ones are shrunk to a width in px."""
-    import numpy as np
-    import simplejpeg
-
-    if width is not None and image.shape[1] > width:
-        import cv2
-
-        height = max(round(image.shape[0] * width / image.shape[1]), 1)
-        small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
-        image = small.astype(np.uint8, copy=False)
-    pixels = np.ascontiguousarray(image)
-    data: bytes = simplejpeg.encode_jpeg(
-        pixels, quality=quality, colorspace="BGR", colorsubsampling="420"
-    )
-    return data

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from edgecount._alarms import COOLDOWN, ENTER, LEAVE, STALE
 from edgecount.errors import ConfigError
 from edgecount.runtime.sources.hardware import split_hardware
 from edgecount.runtime.sources.urls import stream_name
@@ -25,8 +26,6 @@ from edgecount.watch.config.checks import (
 )
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
-
     from edgecount.analytics import AlarmRule, GroundRectangle, Line
     from edgecount.regions import Region
     from edgecount.runtime.sources.live import LiveOptions
@@ -59,7 +58,9 @@ class RegionConfig:
 
 @dataclass(frozen=True)
 class LineConfig:
-    """A line whose crossings are counted; in is from left to right, seen from start to end.
+    """A line whose crossings are counted.
+
+    Walk from its start to its end: who goes from your left to your right goes in.
 
     Attributes:
         start: x, y as fractions of the frame's width and height.
@@ -111,25 +112,6 @@ class GroundConfig:
 
         return GroundRectangle(np.array(self.corners), self.width, self.depth, fractions=True)
 
-    def region_area(
-        self, region: Region, excluded: Sequence[ArrayLike], size: tuple[int, int]
-    ) -> float:
-        """Return the square metres of ground that a region covers; 0 if none is in the picture.
-
-        Args:
-            region: the region.
-            excluded: polygons, in shares of the frame, that are left out of it as well.
-            size: (width, height) of the frames in pixels.
-
-        Raises:
-            ConfigError: it reaches above the horizon.
-        """
-        from edgecount.regions import Region
-
-        left_out = [*region.excluded, *excluded]
-        seen = Region(region.name, region.polygon, fractions=region.fractions, excluded=left_out)
-        return self.rectangle().in_size(size).region_area(seen)
-
 
 @dataclass(frozen=True)
 class SmoothConfig:
@@ -167,10 +149,10 @@ class AlarmConfig:
     above: float
     region: str | None = None
     below: float | None = None
-    enter: float = 5.0
-    leave: float = 10.0
-    cooldown: float = 60.0
-    stale: float = 10.0
+    enter: float = ENTER
+    leave: float = LEAVE
+    cooldown: float = COOLDOWN
+    stale: float = STALE
     by: Literal["count", "low", "per_m2"] = "count"
 
     def __post_init__(self) -> None:
@@ -188,10 +170,9 @@ class AlarmConfig:
         """Return the rule as `edgecount.analytics` takes it, for a camera of this patience."""
         from edgecount.analytics import AlarmRule
 
-        below = self.above if self.below is None else self.below
         stale = max(self.stale, patience)
         return AlarmRule(
-            self.above, below, self.enter, self.leave, cooldown=self.cooldown, stale=stale
+            self.above, self.below, self.enter, self.leave, cooldown=self.cooldown, stale=stale
         )
 
 
@@ -326,14 +307,17 @@ class CameraConfig:
 
     def _check_density(self, alarm: str, region: str | None) -> None:
         """Refuse an alarm by people per square metre where there are no square metres."""
+        from edgecount.analytics import RegionAreas
+
         if self.ground is None or region is None:
             what = "the camera needs its ground" if self.ground is None else "it needs its region"
             raise SettingError(
                 ("alarms", alarm, "by"), f"expected count or low, got per_m2, for which {what}"
             )
         shape = next(one for one in self.region_list() if one.name == region)
+        areas = RegionAreas(self.ground.rectangle(), self.excluded)
         try:
-            area = self.ground.region_area(shape, self.excluded, _ANY_SIZE)
+            area = areas.measure(shape, _ANY_SIZE)
         except ConfigError:
             area, expected = 0.0, "corners below the horizon of the camera's ground"
         else:

@@ -16,7 +16,7 @@ from edgecount.runtime.sources.urls import shown_url
 Point: TypeAlias = tuple[float, float]
 Points: TypeAlias = tuple[Point, ...]
 
-ID = re.compile(r"[a-z0-9_-]{1,64}")
+CAMERA_ID = re.compile(r"[a-z0-9_-]{1,64}")
 _MOST_POINTS = 200  # of a polygon
 _SLACK = 1.0  # frames by which points may lie outside: a line may begin where nobody is seen
 _SECONDS = 7 * 86_400.0  # longest setting in seconds
@@ -98,9 +98,7 @@ def check(holds: bool, key: str, expected: str, got: object) -> None:
 def check_seconds(settings: object, *keys: str, least: float = 0.0) -> None:
     """Refuse settings that are no spans of time, of ``least`` seconds or more."""
     for key in keys:
-        value = getattr(settings, key)
-        span = f"seconds, {least:g} to {_SECONDS:.15g}"
-        check(least <= value <= _SECONDS, key, span, value)
+        check_finite(key, getattr(settings, key), least, _SECONDS, "seconds")
 
 
 def check_name(key: str, name: str) -> None:

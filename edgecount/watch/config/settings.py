@@ -7,17 +7,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edgecount._options import MOST_THREADS, MOST_ZOOM, PRECISIONS
+from edgecount._options import BACKENDS, ENGINES, MOST_THREADS, MOST_ZOOM, PRECISIONS
 from edgecount.models import DEFAULT_MODEL
 from edgecount.watch.config.camera import CameraConfig
-from edgecount.watch.config.checks import ID, SettingError, check, check_number_of
+from edgecount.watch.config.checks import CAMERA_ID, SettingError, check, check_number_of
 from edgecount.watch.config.outputs import HistoryConfig, KeepConfig, ServeConfig, SinksConfig
 
 MOST_CAMERAS = 64
-_BACKENDS = (
-    *("auto", "tensorrt", "tensorrt-rtx", "onnxruntime", "onnxruntime-cuda"),
-    *("openvino", "openvino-gpu", "openvino-npu", "fake"),
-)
 
 
 @dataclass(frozen=True)
@@ -64,14 +60,14 @@ class WatchConfig:
         check(bool(self.cameras), "cameras", "one camera or more", self.cameras)
         check_number_of("cameras", self.cameras, MOST_CAMERAS)
         for name in self.cameras:
-            if not ID.fullmatch(name):
+            if not CAMERA_ID.fullmatch(name):
                 raise SettingError(
                     ("cameras", name),
                     "expected an id of 1 to 64 characters of a-z, 0-9, _ and - (its title may be "
                     "anything)",
                 )
         check(bool(self.model.strip()), "model", "a model's name or path", self.model)
-        check(self.backend in _BACKENDS, "backend", f"one of {', '.join(_BACKENDS)}", self.backend)
+        check(self.backend in BACKENDS, "backend", f"one of {', '.join(ENGINES)}", self.backend)
         self._check_gpus()
         kinds = ", ".join(PRECISIONS)
         check(self.precision in PRECISIONS, "precision", f"one of {kinds}", self.precision)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-from datetime import datetime, timezone
 from typing import Any
 
+from edgecount._text import utc_text
 from edgecount.watch.readings import Event
 
 
@@ -23,14 +23,9 @@ def past_events(
         (start, end, camera, limit),
     )
     return [
-        {**Event(*event).to_dict(), "acknowledged": _stamp(acknowledged)}
+        {
+            **Event(*event).to_dict(),
+            "acknowledged": None if acknowledged is None else utc_text(acknowledged),
+        }
         for acknowledged, *event in rows
     ]
-
-
-def _stamp(time: float | None) -> str | None:
-    """Return a UNIX time as events have it, in UTC to the millisecond."""
-    if time is None:
-        return None
-    moment = datetime.fromtimestamp(time, timezone.utc)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

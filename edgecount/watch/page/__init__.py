@@ -1,9 +1,9 @@
 """The page of a running service: live pictures, counts, history, alarms, and who may see them.
 
 `PageServer` serves it beside the service from a thread of its own. `contract` says what it needs
-of the service; `app` puts the parts together: `guard` (hosts, origins, headers, sizes), `access`
-(tokens, roles, the cookie), `api` (routes), `live` (the WebSocket), `messages` (numbers as JSON)
-and `assets` (the files of the page itself, which are all in `static/`).
+of the service; `app` puts the parts together: `api` (routes), `live` (the WebSocket), `messages`
+(numbers as JSON) and the guard of `edgecount._web`, by the tokens that `tokens` reads. The files of
+the page itself are in `static/`, but for those that the page of `edgecount label` has, too.
 """
 
 from __future__ import annotations

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 import time
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -13,13 +13,14 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 
+from edgecount._web.access import SESSION
+from edgecount._web.assets import form, serve
+from edgecount._web.guard import client_of
+from edgecount._web.reply import RefusedError, read_json, reply
 from edgecount.errors import ConfigError, EdgeCountError
-from edgecount.watch.page.access import SESSION
-from edgecount.watch.page.assets import form, serve
+from edgecount.watch.config.checks import CAMERA_ID
 from edgecount.watch.page.contract import HUNG, CameraView, History, Service
-from edgecount.watch.page.guard import client_of
-from edgecount.watch.page.live import CAMERA
-from edgecount.watch.page.messages import encode, patterns_message, series_message, state_message
+from edgecount.watch.page.messages import patterns_message, series_message, state_message
 from edgecount.watch.shapes import (
     NAMED,
     SHAPES,
@@ -29,6 +30,7 @@ from edgecount.watch.shapes import (
     shapes_version,
 )
 
+STATIC = Path(__file__).parent / "static"
 _WHAT = re.compile(r"count|(region|line):.{1,200}", re.DOTALL)
 _TAG = re.compile(r'(?:W/)?"([^"]*)"|([^\s,"]+)')  # one of If-Match; some leave the quotes out
 _MOST_POINTS = 5000
@@ -36,27 +38,16 @@ _LONGEST = 12 * 366 * 86400.0  # s that one question may cover
 _REFUSAL = "This is not a token of this page. Mind spaces and line ends."
 
 
-class RefusedError(Exception):
-    """A request that cannot be answered.
-
-    Args:
-        status: HTTP status.
-        text: one line for people.
-    """
-
-    def __init__(self, status: int, text: str) -> None:
-        super().__init__(text)
-        self.status = status
-
-
 async def index(request: Request) -> Response:
     """Answer with the page."""
-    return serve(request, "index.html") or reply({"error": "the page is not installed"}, 500)
+    return serve(request, "index.html", STATIC) or reply(
+        {"error": "the page is not installed"}, 500
+    )
 
 
 async def static(request: Request) -> Response:
     """Answer with a file of the page."""
-    found = serve(request, request.path_params["path"])
+    found = serve(request, request.path_params["path"], STATIC)
     if found is None:
         raise RefusedError(404, "there is no such file")
     return found
@@ -64,7 +55,7 @@ async def static(request: Request) -> Response:
 
 async def login_form(request: Request) -> Response:
     """Answer with the form that asks for a token."""
-    return HTMLResponse(form("login.html", _REFUSAL if "wrong" in request.query_params else ""))
+    return HTMLResponse(_form(_REFUSAL if "wrong" in request.query_params else ""))
 
 
 async def login(request: Request) -> Response:
@@ -73,7 +64,7 @@ async def login(request: Request) -> Response:
     wait = guard.tries.wait(client_of(request.scope))
     if wait:
         text = f"Too many wrong tokens; wait {wait:.0f} s."
-        return HTMLResponse(form("login.html", text), 429)
+        return HTMLResponse(_form(text), 429)
     given = parse_qs((await request.body()).decode("utf-8", "replace"), max_num_fields=4)
     role = access.role_of(given.get("token", [""])[0].strip())
     if role is None:
@@ -166,7 +157,7 @@ async def change_shapes(request: Request) -> Response:
     """Change regions, lines and ground of a camera, if they are what the change is made to."""
     camera = request.path_params["camera"]
     view = _view(request, camera)
-    given = _given_shapes(await _json(request))
+    given = _given_shapes(await read_json(request))
     tags = ", ".join(request.headers.getlist("if-match")).strip()
     if not _TAG.search(tags):
         text = "expected If-Match: the ETag that this address gives, or * for whatever is there"
@@ -229,9 +220,8 @@ async def refused(_: Request, error: Exception) -> Response:
     return reply({"error": " ".join(str(error).split())}, status)
 
 
-def reply(body: Any, status: int = 200) -> Response:
-    """Return an answer as one line of JSON."""
-    return Response(encode(body) + "\n", status, media_type="application/json")
+def _form(refusal: str) -> str:
+    return form("login.html", refusal, STATIC)
 
 
 def _service(request: Request) -> Service:
@@ -240,7 +230,7 @@ def _service(request: Request) -> Service:
 
 
 def _view(request: Request, camera: str) -> CameraView:
-    view = _service(request).cameras.get(camera) if CAMERA.fullmatch(camera) else None
+    view = _service(request).cameras.get(camera) if CAMERA_ID.fullmatch(camera) else None
     if view is None:
         raise RefusedError(404, "there is no such camera")
     return view
@@ -305,20 +295,6 @@ def _number(request: Request, name: str, default: float) -> float:
     if not math.isfinite(value):
         raise RefusedError(400, f"{name}: expected a number")
     return value
-
-
-async def _json(request: Request) -> Any:
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/json":
-        raise RefusedError(415, "expected application/json")
-    try:
-        return json.loads(await request.body(), parse_constant=_no_constant)
-    except (ValueError, RecursionError):
-        raise RefusedError(400, "expected JSON") from None
-
-
-def _no_constant(name: str) -> float:
-    raise ValueError(name)
 
 
 ERRORS: tuple[type[Exception], ...] = (RefusedError, EdgeCountError)

@@ -13,13 +13,18 @@ from starlette.responses import Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp
 
+from edgecount._web.access import Access
+from edgecount._web.guard import Guard, Limits
+from edgecount._web.reply import http_error, reply
 from edgecount.watch.page import api
-from edgecount.watch.page.access import COOKIE, Access
 from edgecount.watch.page.contract import Service
-from edgecount.watch.page.guard import Guard, Limits
 from edgecount.watch.page.live import Hub
+from edgecount.watch.page.tokens import COOKIE
 
 _log = logging.getLogger(__name__)
+
+_OTHER_NAME = "the page is not served under this name; add it to serve.hosts in the config"
+_READ_ONLY = "the page is read-only (serve.read_only in the config)"
 
 
 def build_app(
@@ -59,7 +64,7 @@ def build_app(
         routes=_routes(),
         exception_handlers={
             **dict.fromkeys(api.ERRORS, api.refused),
-            HTTPException: _http_error,
+            HTTPException: http_error,
             Exception: _failed,
         },
         lifespan=lifespan,
@@ -76,10 +81,9 @@ def build_app(
     return Guard(
         app,
         access=access,
+        limits=Limits(cookie, _OTHER_NAME, read_only=_READ_ONLY if read_only else ""),
         hosts=hosts,
         listens=listens,
-        read_only=read_only,
-        limits=Limits(cookie=cookie),
     )
 
 
@@ -107,13 +111,7 @@ def _routes() -> list[Route | WebSocketRoute]:
     ]
 
 
-async def _http_error(_: Request, error: Exception) -> Response:
-    status = error.status_code if isinstance(error, HTTPException) else 500
-    text = {404: "there is no such page", 405: "this method is not taken"}.get(status, "refused")
-    return api.reply({"error": text}, status)
-
-
 async def _failed(_: Request, error: Exception) -> Response:
     # What went wrong is for the log; an answer must not tell of paths or addresses.
     _log.error("the page could not answer: %s", type(error).__name__)
-    return api.reply({"error": "the service failed to answer; its log says why"}, 500)
+    return reply({"error": "the service failed to answer; its log says why"}, 500)

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import json
 import logging
-import re
 import struct
 import threading
 import time
@@ -17,10 +16,11 @@ from typing import Any
 from starlette.concurrency import run_in_threadpool
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
+from edgecount._web.reply import encode
+from edgecount.watch.config.checks import CAMERA_ID
 from edgecount.watch.page.contract import Service, Subscription
 from edgecount.watch.page.messages import (
     LAYERS,
-    encode,
     event_message,
     ground_view,
     reading_message,
@@ -38,7 +38,6 @@ _WIDEST = 1280  # px of a picture
 _LONGEST = 16_384  # characters of a message from a browser
 _BURST, _PER_SECOND = 1000.0, 500.0  # messages from a browser
 _WATCH = 20.0  # messages that one of those counts for which make readings be sent anew
-CAMERA = re.compile(r"[a-z0-9_-]{1,64}")
 
 
 class Hub:
@@ -268,7 +267,7 @@ def _watched(cameras: object, service: Service) -> dict[str, frozenset[str]] | N
         return None
     watched: dict[str, frozenset[str]] = {}
     for name, asked in cameras.items():
-        if not (CAMERA.fullmatch(name) and isinstance(asked, dict)):
+        if not (CAMERA_ID.fullmatch(name) and isinstance(asked, dict)):
             return None
         if name in service.cameras:
             watched[name] = frozenset(layer for layer in LAYERS if asked.get(layer) is True)

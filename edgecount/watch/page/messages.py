@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import functools
-import json
 import math
 from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta, tzinfo
@@ -29,14 +28,6 @@ _MOST_POINTS = 5000  # heads that a browser still draws quickly
 _WIDEST = 160  # cells of a density grid; a browser blurs them anyway
 _MAP_CELLS = 64  # along the longer side of the map
 _SPREAD = 1.0  # m that a person is spread over: a level of service is one of an area
-
-
-def encode(message: Mapping[str, Any]) -> str:
-    """Return a message as one line of JSON; what is no finite number is null."""
-    try:
-        return json.dumps(message, allow_nan=False, separators=(",", ":"))
-    except ValueError:
-        return json.dumps(_finite(message), separators=(",", ":"))
 
 
 def patterns_message(found: Mapping[str, Any], now: float, zone: tzinfo) -> dict[str, Any]:
@@ -242,13 +233,3 @@ def _grid(levels: NDArray[np.uint8]) -> dict[str, Any]:
 
 def _text(text: str | None) -> str | None:
     return None if text is None else valid_text(text)
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {key: _finite(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(one) for one in value]
-    return value

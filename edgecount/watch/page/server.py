@@ -7,9 +7,9 @@ import secrets
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
+from edgecount._web.serving import AppServer
 from edgecount.errors import ConfigError, MissingExtraError
-from edgecount.watch.page.access import COOKIE, Access
-from edgecount.watch.page.serving import AppServer
+from edgecount.watch.page.tokens import COOKIE, read_access
 
 if TYPE_CHECKING:
     from edgecount.watch.page.contract import Service
@@ -44,7 +44,7 @@ class PageServer(AppServer):
         metrics: Callable[[], tuple[bytes, str]] | None = None,
     ) -> None:
         host, port = parse_address(address)
-        access = Access.from_files(host, token_file, viewer_token_file)
+        access = read_access(host, token_file, viewer_token_file)
         try:
             import uvicorn  # noqa: F401 (of the server; its lack is told here)
 
@@ -65,7 +65,7 @@ class PageServer(AppServer):
             # Two services on one host would log each other's users out.
             cookie=f"{COOKIE}_{port or secrets.token_hex(4)}",
         )
-        super().__init__(app, host, port, setting="serve.address")
+        super().__init__(app, host, port, setting="serve.address", websockets=True)
 
 
 def parse_address(text: str) -> tuple[str, int]:

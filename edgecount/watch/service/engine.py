@@ -27,7 +27,7 @@ def open_counter(config: WatchConfig) -> EdgeCounter:
     """
     from edgecount.counter import EdgeCounter
 
-    side: Any = None if config.max_side == "native" else config.max_side
+    side: Any = config.max_side
     return EdgeCounter(
         config.model,
         backend=config.backend,

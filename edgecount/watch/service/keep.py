@@ -6,8 +6,8 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from edgecount._files import replacing
+from edgecount._jpeg import encode_jpeg
 from edgecount.errors import ConfigError, OutputError
-from edgecount.watch.camera import encode
 
 if TYPE_CHECKING:
     from edgecount.watch.camera import Camera
@@ -27,7 +27,7 @@ def keep_picture(camera: Camera, config: KeepConfig) -> str:
     picture = camera.picture()
     if picture is None:
         raise ConfigError(f"{camera.id}: expected a picture to keep, and none has come yet")
-    data = encode(picture.original, quality=_QUALITY)
+    data = encode_jpeg(picture.original, quality=_QUALITY)
     try:
         kept = sum(file.stat().st_size for file in config.folder.glob("*.jpg"))
     except OSError as error:

@@ -60,7 +60,7 @@ class OnnxRuntimeBackend(Backend):
         self._of_lanes: dict[int, Backend] = {}
         self._process = os.getpid()
         self._opening = threading.Lock()
-        self._state = () if model.path is None else files_state(model.path)
+        self._state = files_state(model.path)
         provider = CPU if device == "cpu" else CUDA
         options = {} if device == "cpu" else {"device_id": device.removeprefix("cuda:")}
         self._session: Any = open_session(model, provider, threads, options)
@@ -104,23 +104,21 @@ class OnnxRuntimeBackend(Backend):
     def _open_lanes(self, number: int) -> Backend:
         each = max(1, self._threads // number)
         sessions: list[Backend] = []
-        self._check_file()  # before: opening takes long, and is tried again with the next frames
+        check_unchanged(
+            self._model.path, self._state
+        )  # before: opening takes long, and is tried again with the next frames
         try:
             # A call of one thread runs in the caller's: then one session, with its weights and its
             # pool of memory, serves all. Sessions with threads of their own would lend them to
             # whoever comes first.
             for _ in range(1 if each == 1 else number):
                 sessions.append(OnnxRuntimeBackend(self._model, "cpu", each))  # noqa: PERF401
-            self._check_file()
+            check_unchanged(self._model.path, self._state)
         except BaseException:
             for session in sessions:
                 session.close()
             raise
         return sessions[0] if each == 1 else _InTurn(sessions)
-
-    def _check_file(self) -> None:
-        if self._model.path is not None:
-            check_unchanged(self._model.path, self._state)
 
     def close(self) -> None:
         """Free the sessions; in a fork they are the parent's."""

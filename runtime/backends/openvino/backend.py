@@ -77,7 +77,7 @@ class OpenVinoBackend(Backend):
         self._lock = threading.Lock()
         self._of_lanes: dict[int, OpenVinoBackend] = {}
         self._closed, self._process = False, os.getpid()
-        self._state = () if model.path is None else files_state(model.path)
+        self._state = files_state(model.path)
         self._cache = self._open_cache()
         self._network: Any = None
         self._outputs: list[int] = []
@@ -122,12 +122,12 @@ class OpenVinoBackend(Backend):
             return found
 
     def _open_lanes(self, number: int) -> OpenVinoBackend:
-        self._check_file()
+        check_unchanged(self._model.path, self._state)
         found = OpenVinoBackend(
             self._model, self.name, self._threads, self.precision, streams=number
         )
         try:
-            self._check_file()
+            check_unchanged(self._model.path, self._state)
         except ModelError:
             found.close()
             raise
@@ -231,7 +231,7 @@ class OpenVinoBackend(Backend):
                 with in_hand():
                     network = library.core().read_model(str(path))
                     # Not read when it was opened if what it was compiled to was on the disk.
-                    self._check_file()
+                    check_unchanged(self._model.path, self._state)
                     if needs_exact_softplus():
                         replace_softplus(network)
                     self._network = network
@@ -242,10 +242,6 @@ class OpenVinoBackend(Backend):
                     f"{self.name} cannot load {path}: {library.reason(error)}"
                 ) from error
         return self._network
-
-    def _check_file(self) -> None:
-        if self._model.path is not None:
-            check_unchanged(self._model.path, self._state)
 
     def _check_computed(self, compiled: Any) -> None:
         """Refuse numbers that were not asked for: OpenVINO takes others without a word."""

@@ -20,6 +20,7 @@ _SAMPLES, _PLANES, _TILE_WIDTH, _TILE_HEIGHT, _JPEG_TABLES = 277, 284, 322, 323,
 _PARTS = ((273, 279), (324, 325))  # offsets and sizes of strips, and of tiles
 _JPEG, _DEFLATE = 7, (8, 32946)
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB = 0, 1, 2
+_LAB = (8, 9, 10)  # CIE L*a*b* of Adobe's TIFF, of ICC and of ITU-T
 _APART = 2
 _EXTRA, _ALPHA_IN_COLOURS, _ALPHA = 338, 1, 2  # what a fourth channel is
 
@@ -37,9 +38,11 @@ def read_tiff(data: bytes) -> Header:
     turned = value(ORIENTATION, 1)
     unsupported = None
     # OpenCV takes the first picture, which is a preview in the raw files of cameras; values of more
-    # than 8 bits as they lie; and inverts no more than 8.
+    # than 8 bits as they lie; and inverts no more than 8. Its tones of L*a*b* are wrong.
     if value(_KIND, 0) & _REDUCED:
         unsupported = "its first picture is a preview of another one; save that one by itself"
+    elif photometric in _LAB:
+        unsupported = "its colours are CIE L*a*b*; save it as RGB"
     elif bits > 8 and photometric not in (_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB):
         unsupported = f"of {bits} bits only grey and RGB are read; save it with 8 bits"
     elif bits > 8 and value(_PLANES, 1) == _APART and value(_SAMPLES, 1) > 1:

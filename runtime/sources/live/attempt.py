@@ -7,12 +7,12 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from edgecount.errors import SourceError
 from edgecount.runtime.sources.live.clock import CaptureClock
 from edgecount.runtime.sources.live.exiting import let_exit
+from edgecount.runtime.sources.prefetch import closed_in_the_end
 
 if TYPE_CHECKING:
     import numpy as np
@@ -166,7 +166,7 @@ class Attempt:
 
     def _hand_on(self, clip: Any) -> None:
         clock = CaptureClock()
-        with _closed_in_the_end(clip.pictures()) as pictures:
+        with closed_in_the_end(clip.pictures()) as pictures:
             for image, _, media in pictures:
                 if self.is_abandoned:
                     return
@@ -186,13 +186,3 @@ class Attempt:
     def _end(self, error: BaseException | None) -> None:
         self.error = error
         self.enter(Phase.DONE)
-
-
-@contextmanager
-def _closed_in_the_end(iterator: Iterator[Any]) -> Iterator[Iterator[Any]]:
-    try:
-        yield iterator
-    finally:
-        close = getattr(iterator, "close", None)  # of a generator
-        if close is not None:
-            close()

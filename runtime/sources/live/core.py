@@ -48,11 +48,12 @@ class Core:
     next one. The thread of the attempt reads.
     """
 
-    def __init__(self, name: str, open_clip: OpenClip, options: LiveOptions) -> None:
+    def __init__(self, name: str, open_clip: OpenClip, options: LiveOptions, log: bool) -> None:
         self.on_change: Callable[[], None] = lambda: None
         self._name = name
         self._open_clip = open_clip
         self._options = options
+        self._is_logged = log
         # Re-entrant: garbage may be collected, and a reader closed by that, while it is held.
         lock = threading.RLock()
         self._available = threading.Condition(lock)  # of pictures, or of the end
@@ -205,7 +206,7 @@ class Core:
     def _note_picture(self, image: NDArray[np.uint8], captured: float) -> float:
         """Note that a picture came; returns the seconds since the first one."""
         if self._state is not SourceState.LIVE:
-            if self._told:
+            if self._told and self._is_logged:
                 _log.info("%s gives pictures again", self._name, extra={"camera": self._name})
             self._times.clear()
             self._state = SourceState.LIVE
@@ -400,7 +401,8 @@ class Core:
         kind = _NUMBER.sub("#", self._error)  # of frames, for instance
         if kind not in self._told and len(self._told) < _MOST_TOLD:
             self._told.add(kind)
-            _log.warning("%s; it is tried again", self._error, extra={"camera": self._name})
+            if self._is_logged:
+                _log.warning("%s; it is tried again", self._error, extra={"camera": self._name})
 
     def _as_source_error(self, error: BaseException) -> SourceError:
         if isinstance(error, SourceError):

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from edgecount._numbers import is_number
 from edgecount.errors import ConfigError, SourceError
 from edgecount.runtime.sources.faults import (
+    NO_PYAV,
     NoDecoderError,
     PermanentError,
     SizeError,
@@ -38,7 +40,6 @@ _URL = re.compile(r"\s*([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
 _WITH_HOST = tuple(f"{kind}{end}://" for kind in ("rtsp", "http", "rtmp") for end in ("", "s"))
 _PIPELINE = " ! "
 _PASSWORD = re.compile(r"\b(user-id|user-pw|passphrase|password)=(\"[^\"]*\"|\S+)", re.IGNORECASE)
-_NO_PYAV = "PyAV is not installed (pip install av)"
 _SLACK = 1.0  # s that FFmpeg has beyond our own time-outs, to end a read that was left behind
 # The rate is of no interest, and takes twenty pictures to be told.
 _LIVE_OPTIONS = {"fpsprobesize": "0"}
@@ -70,11 +71,11 @@ _NO_SENSOR = (
 _NO_STREAM = "is it there, and is this a Jetson with nvv4l2decoder (gst-inspect-1.0 nvv4l2decoder)?"
 
 
-def check(source: object, options: LiveOptions) -> None:
+def check(source: Any, options: LiveOptions) -> None:
     """Refuse what is neither an address nor the number of a camera, and unknown hardware."""
-    numbered = isinstance(source, Integral) and not isinstance(source, bool)
+    numbered = is_number(source, Integral)
     # OpenCV 5.0 ends the process at -1, and takes no number past 31 bits.
-    if not isinstance(source, str) and not (numbered and 0 <= source < 2**31):  # type: ignore[operator]
+    if not isinstance(source, str) and not (numbered and 0 <= source < 2**31):
         raise SourceError(f"expected a camera's number, 0 or more, or its device, got {source!r}")
     hardware, address = split_hardware(source) if isinstance(source, str) else (None, "")
     if hardware is not None:
@@ -95,7 +96,7 @@ def check(source: object, options: LiveOptions) -> None:
     named = options.hardware or ""
     if named.startswith((NVDEC, BOARD)) and not _is_decoded_there(source, named):
         raise ConfigError(
-            f"hardware: expected none for {default_name(source)}, got {named!r}, which decodes "  # type: ignore[arg-type]
+            f"hardware: expected none for {default_name(source)}, got {named!r}, which decodes "
             "addresses alone: cameras of this machine and pipelines have a decoder of their own"
         )
 
@@ -176,7 +177,7 @@ def _open_stream(
     try:
         from edgecount.runtime.sources.live.stream import LiveClip
     except ImportError:
-        return opencv.open_stream(address, name, options, _NO_PYAV)
+        return opencv.open_stream(address, name, options, NO_PYAV)
 
     def open_with(protocol: dict[str, str]) -> LiveClip:
         return LiveClip(

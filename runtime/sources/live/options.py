@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any
 
+from edgecount._numbers import check_seconds
 from edgecount.errors import ConfigError
 
 
@@ -53,9 +52,8 @@ class LiveOptions:
             if not isinstance(getattr(self, name), bool):
                 raise ConfigError(f"{name}: expected True or False, got {getattr(self, name)!r}")
         for name in ("open_timeout", "first_timeout", "stall_timeout"):
-            _check_seconds(name, getattr(self, name))
-        if self.give_up is not None:
-            _check_seconds("give_up", self.give_up)
+            check_seconds(name, getattr(self, name), above_zero=True)
+        check_seconds("give_up", self.give_up, above_zero=True, optional=True)
         self._check_backoff()
         hardware: object = self.hardware
         if hardware is not None and (not isinstance(hardware, str) or not hardware):
@@ -72,14 +70,8 @@ class LiveOptions:
                 f"between two, got {given!r}"
             )
         first, most = given
-        _check_seconds("backoff", first)
-        _check_seconds("backoff", most)
+        check_seconds("backoff", first, above_zero=True)
+        check_seconds("backoff", most, above_zero=True)
         if first > most:
             raise ConfigError(f"backoff: expected the shorter time first, got {given!r}")
         object.__setattr__(self, "backoff", (float(first), float(most)))
-
-
-def _check_seconds(name: str, value: object) -> None:
-    number = isinstance(value, Real) and not isinstance(value, bool)
-    if not number or not 0 < value < math.inf:  # type: ignore[operator]
-        raise ConfigError(f"{name}: expected seconds, more than 0, got {value!r}")

@@ -23,8 +23,10 @@ class LiveReader:
     Made by `LiveSource.reader`.
     """
 
-    def __init__(self, name: str, open_clip: OpenClip, options: LiveOptions) -> None:
-        self.core = Core(name, open_clip, options)
+    def __init__(
+        self, name: str, open_clip: OpenClip, options: LiveOptions, *, is_logged: bool = True
+    ) -> None:
+        self.core = Core(name, open_clip, options, is_logged)
         # The threads know the core alone: a reader that nobody holds any more is closed.
         self._finalizer = weakref.finalize(self, Core.close, self.core)
         self.core.start()

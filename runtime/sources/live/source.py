@@ -72,9 +72,14 @@ class LiveSource(Source):
         reader = self._reader
         return SourceHealth(SourceState.IDLE) if reader is None else reader.health()
 
-    def reader(self) -> LiveReader:
-        """Open the camera, and return who reads it: a context manager."""
-        reader = LiveReader(self.name, self._open_clip, self.options)
+    def reader(self, *, is_logged: bool = True) -> LiveReader:
+        """Open the camera, and return who reads it: a context manager.
+
+        Args:
+            is_logged: whether the log is told when the camera goes and comes; if not, that is for
+                who looks at the health.
+        """
+        reader = LiveReader(self.name, self._open_clip, self.options, is_logged=is_logged)
         self._reader = reader.core
         return reader
 

@@ -10,9 +10,10 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from edgecount.errors import SourceError
+from edgecount.runtime.sources.containers import PLAYLISTS
 from edgecount.runtime.sources.live.feed import Pace, PacketFeed
 from edgecount.runtime.sources.live.joining import JoiningError, PictureJoiner
-from edgecount.runtime.sources.pyav import PLAYLISTS, PyAVClip
+from edgecount.runtime.sources.pyav import PyAVClip
 
 if TYPE_CHECKING:
     import numpy as np

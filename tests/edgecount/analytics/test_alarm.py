@@ -5,6 +5,7 @@ import pytest
 
 from edgecount.analytics import Alarm, AlarmRule, AlarmState
 from edgecount.errors import ConfigError, InputError
+from edgecount.watch.config import AlarmConfig
 
 RULE = AlarmRule(above=50, below=40, enter=4, leave=6, cooldown=20, stale=5)
 
@@ -82,7 +83,20 @@ def test_acknowledging():
     assert (cleared.kind, cleared.peak, cleared.state) == ("cleared", 65.0, AlarmState.QUIET)
 
 
+def test_an_alarm_in_python_is_the_one_of_a_config():
+    assert AlarmRule(above=5) == AlarmConfig(above=5).rule()
+    assert (AlarmRule(above=5).leave, AlarmRule(above=5).cooldown) == (10, 60)
+
+
+def test_without_below_it_is_cleared_when_fewer_than_above_are_there():
+    alarm = Alarm(AlarmRule(above=5, enter=0, leave=0))
+    kinds = [[e.kind for e in alarm.update(t, n)] for t, n in enumerate((6.0, 5.0, 4.9))]
+    assert kinds == [["raised"], [], ["cleared"]]
+
+
 def test_rules_that_make_no_sense():
+    with pytest.raises(ConfigError, match=r"above: expected people above 0, got 0: .*Give 0\.5"):
+        AlarmRule(above=0)
     with pytest.raises(ConfigError, match=r"below: expected at most above \(50\), got 60"):
         AlarmRule(above=50, below=60)
     # Fewer than 0 are never there: it would be raised once and for ever.

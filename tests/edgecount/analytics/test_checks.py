@@ -55,7 +55,7 @@ def test_settings(use: Callable[[Any], Any], value: Any) -> None:
         lambda value: Alarm(AlarmRule(50, 4)).update(1, value),
         lambda value: Smoother().update(value, 1),
         lambda value: Smoother().update(1, value),
-        lambda value: MeanStay().update(1, value, 1),
+        lambda value: MeanStay().update(1, value, into=1),
     ],
 )
 def test_times_and_counts(use: Callable[[Any], Any], value: Any) -> None:
@@ -63,19 +63,32 @@ def test_times_and_counts(use: Callable[[Any], Any], value: Any) -> None:
         use(value)
 
 
-@pytest.mark.parametrize("missing", [None, float("nan"), np.float32("nan"), np.float64("nan")])
-def test_a_missing_count_is_no_call_of_an_alarm(missing: Any) -> None:
+@pytest.mark.parametrize("nan", [float("nan"), np.float32("nan"), np.float64("nan")])
+def test_a_count_that_is_not_a_number_is_refused_everywhere(nan: Any) -> None:
+    takers: list[Callable[[Any], Any]] = [
+        lambda count: Alarm(AlarmRule(50, 4)).update(0, count),
+        lambda count: Smoother().update(0, count),
+        lambda count: Anchor().update(0, count, net=0),
+        lambda count: MeanStay().update(0, count, into=0),
+    ]
+    for take in takers:
+        with pytest.raises(InputError):
+            take(nan)
+        take(None)  # nothing was counted
+
+
+def test_without_a_count_an_alarm_is_not_called() -> None:
     alarm = Alarm(AlarmRule(50, 4))
-    assert alarm.update(0, missing) == []
-    assert [event.kind for event in alarm.update(1e9, missing)] == ["lost"]
+    assert alarm.update(0, None) == []
+    assert [event.kind for event in alarm.update(1e9, None)] == ["lost"]
 
 
 def test_an_anchors_time_goes_on_without_a_count() -> None:
     anchor = Anchor()
-    assert anchor.update(10.0, 0.0, None) is None
+    assert anchor.update(10.0, None, net=0.0) is None
     with pytest.raises(InputError, match="expected 10 s or later, got 5"):
-        anchor.update(5.0, 0.0, 3.0)
-    assert anchor.update(12.0, 0.0, 3.0) == 3.0
+        anchor.update(5.0, 3.0, net=0.0)
+    assert anchor.update(12.0, 3.0, net=0.0) == 3.0
 
 
 def test_the_value_is_in_the_message() -> None:

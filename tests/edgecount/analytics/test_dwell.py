@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from edgecount.analytics import MeanStay, Stays
+from edgecount import Backend, EdgeCounter
+from edgecount.analytics import Exclusion, MeanStay, Stays
 from edgecount.errors import ConfigError, InputError
 from edgecount.regions import Region
 from edgecount.result import CountResult
@@ -38,20 +39,20 @@ def test_the_mean_stay_needs_nobody_to_be_recognised():
             leaving.append(second + rng.exponential(120.0))
         leaving = [end for end in leaving if end > second]
         noisy = max(len(leaving) + rng.normal(0, 4), 0.0)
-        mean = stay.update(float(second), noisy, float(into))
+        mean = stay.update(float(second), noisy, into=float(into))
     assert mean == pytest.approx(120.0, rel=0.12)
 
 
 def test_a_gap_starts_the_mean_stay_anew():
     stay = MeanStay(horizon=100.0)
     for step in range(200):
-        stay.update(float(step), 12.0, 0.5 * step)
-    assert stay.update(200.0, None, 100.0) is None
-    assert stay.update(205.0, 12.0, 102.5) == pytest.approx(24.0, rel=0.05)
+        stay.update(float(step), 12.0, into=0.5 * step)
+    assert stay.update(200.0, None, into=100.0) is None
+    assert stay.update(205.0, 12.0, into=102.5) == pytest.approx(24.0, rel=0.05)
     # In hours without a count people were there that nobody counted in.
-    assert stay.update(9000.0, 12.0, 103.0) is None
+    assert stay.update(9000.0, 12.0, into=103.0) is None
     for step in range(40):
-        mean = stay.update(9001.0 + step, 12.0, 103.0 + 0.5 * step)
+        mean = stay.update(9001.0 + step, 12.0, into=103.0 + 0.5 * step)
     assert mean == pytest.approx(24.0, rel=0.06)
 
 
@@ -60,7 +61,7 @@ def test_arrivals_that_are_counted_anew_start_the_mean_stay_anew():
     told = []
     for second in range(2400):
         into = 0.2 * (second % 1200)  # a counter that is made anew, or reset each day
-        told.append(stay.update(float(second), 12.0, into))
+        told.append(stay.update(float(second), 12.0, into=into))
     assert told[1199] == pytest.approx(60.0, rel=0.01)
     assert told[1230] is None
     assert {round(one) for one in told[1260:] if one is not None} == {60}
@@ -70,15 +71,15 @@ def test_people_who_turn_back_on_a_line_start_no_mean_anew():
     stay = MeanStay(horizon=600.0)
     for second in range(1200):
         into = 0.2 * second - 1.5 * (second % 100 == 50)  # three are half across, and turn back
-        mean = stay.update(float(second), 12.0, into)
+        mean = stay.update(float(second), 12.0, into=into)
         assert second < 120 or mean == pytest.approx(60.0, rel=0.1)
 
 
 def test_few_arrivals_say_nothing():
     stay = MeanStay()
-    assert stay.update(0.0, 5.0, 100.0) is None
-    assert stay.update(60.0, 5.0, 109.0) is None
-    assert stay.update(120.0, 5.0, 112.0) == pytest.approx(5 * 120 / 12)
+    assert stay.update(0.0, 5.0, into=100.0) is None
+    assert stay.update(60.0, 5.0, into=109.0) is None
+    assert stay.update(120.0, 5.0, into=112.0) == pytest.approx(5 * 120 / 12)
 
 
 def test_single_stays_are_told_where_heads_can_be_followed():
@@ -143,7 +144,7 @@ def test_the_mean_stay_is_the_same_at_any_rate_and_keeps_little(fps):
     stay = MeanStay(horizon=100.0)
     for step in range(400 * fps):
         time = step / fps
-        mean = stay.update(time, 12.0, 0.5 * np.floor(time))
+        mean = stay.update(time, 12.0, into=0.5 * np.floor(time))
     assert mean == pytest.approx(24.0, rel=0.02)
     assert len(stay._passed) <= 2002
 
@@ -169,15 +170,39 @@ def test_what_is_refused():
     with pytest.raises(ConfigError, match="horizon: expected seconds above 0"):
         MeanStay(0.0)
     with pytest.raises(InputError, match="expected people, 0 or more, got -1"):
-        MeanStay().update(0.0, -1.0, 0.0)
+        MeanStay().update(0.0, -1.0, into=0.0)
     with pytest.raises(InputError, match=r"count, into: expected people, .*, got 1.0, -3"):
-        MeanStay().update(0.0, 1.0, -3)
+        MeanStay().update(0.0, 1.0, into=-3)
     mean = MeanStay()
-    mean.update(10.0, None, 0.0)
+    mean.update(10.0, None, into=0.0)
     with pytest.raises(InputError, match="expected 10 s or later, got 5"):
-        mean.update(5.0, 1.0, 0.0)
+        mean.update(5.0, 1.0, into=0.0)
     with pytest.raises(ConfigError, match=r"size: expected width and height in pixels, got \(0, 9"):
         Stays(SHOP, (0, 9))
     stays = Stays(SHOP, SIZE)
     with pytest.raises(InputError, match="expected head points, and tiny gives none"):
         stays.update(0.0, result_of(np.zeros((0, 2)), None))
+
+
+def test_an_empty_place_ends_no_mean_stay(make_manifest):
+    """A density without a last ReLU adds up to a little less than nobody there."""
+
+    class Below(Backend):
+        name = "below"
+
+        def infer(self, inputs):
+            height, width = inputs["image"].shape[2:]
+            return {"density": np.full((1, 1, height // 8, width // 8), -0.0002, np.float32)}
+
+        def close(self):
+            pass
+
+    counter = EdgeCounter(make_manifest(roles=("density",)), backend=Below())
+    stay, image = MeanStay(horizon=100.0), np.zeros((480, 640, 3), np.uint8)
+    for second in range(3):
+        result = counter.count(image)
+        assert result.count == 0.0
+        assert result.density_count < 0
+        assert stay.update(second, result.count, into=0) is None
+    areas = [[(0, 0), (320, 0), (320, 480), (0, 480)]]
+    assert Exclusion(areas, manifest=counter.manifest).apply(result).count == 0.0

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from edgecount.analytics import GroundPlane, level_of_service, parse_ground
+from edgecount.analytics import GroundPlane, GroundRectangle, level_of_service, parse_ground
 from edgecount.analytics._blend import contains
 from edgecount.errors import ConfigError
 from edgecount.regions import Region
@@ -44,6 +44,12 @@ def test_a_rectangle_gives_the_whole_plane(plane):
     assert plane.to_pixels(found) == pytest.approx(project(places), abs=1e-6)
 
 
+def _area(corners):
+    """Return the area of a polygon, which may lie beyond the frame."""
+    (x, y), (u, v) = corners.T, np.roll(corners, -1, axis=0).T
+    return abs((x * v - y * u).sum()) / 2
+
+
 def test_areas_are_those_on_the_ground(plane):
     triangle = [(0, 12, 0), (5, 30, 0), (-4, 18, 0)]
     (ax, ay, _), (bx, by, _), (cx, cy, _) = triangle
@@ -78,22 +84,29 @@ def test_a_region_covers_what_the_frame_shows_without_what_is_excluded(plane):
         return [(left, near), (right, near), (right, far), (left, far)]
 
     hall = box(-2, 12, 4, 20)
-    assert plane.region_area(region(hall)) == pytest.approx(48)
+    assert plane.area(region(hall)) == pytest.approx(48)
     twice = region(hall, box(0, 14, 2, 16), box(1, 15, 3, 17))
-    assert plane.region_area(twice) == pytest.approx(48 - 7)
-    assert plane.region_area(region(hall, box(3, 18, 9, 30))) == pytest.approx(48 - 2)
-    assert plane.region_area(region(hall, box(6, 12, 9, 20))) == pytest.approx(48)
-    assert plane.region_area(region(hall, box(-9, 9, 9, 30))) == 0
+    assert plane.area(twice) == pytest.approx(48 - 7)
+    assert plane.area(region(hall, box(3, 18, 9, 30))) == pytest.approx(48 - 2)
+    assert plane.area(region(hall, box(6, 12, 9, 20))) == pytest.approx(48)
+    assert plane.area(region(hall, box(-9, 9, 9, 30))) == 0
     shares = Region("hall", region(hall).polygon / SIZE, fractions=True)
-    assert plane.region_area(shares) == pytest.approx(48)
+    assert plane.area(shares) == pytest.approx(48)
+    assert plane.area(shares.polygon * SIZE) == pytest.approx(48)
+    # People per square metre are those of what is left as well.
+    assert plane.people_per_m2(twice, 82.0, (41.0, 123.0)) == (
+        pytest.approx(2),
+        pytest.approx((1, 3)),
+    )
+    assert plane.people_per_m2(shares, 48.0)[0] == pytest.approx(1)
     # The rest of a region that reaches out of the frame is not seen.
     lower = Region("lower", [(0, 0.5), (1, 0.5), (1, 1), (0, 1)], fractions=True)
     beyond = Region("beyond", [(-3, 0.5), (4, 0.5), (4, 9), (-3, 9)], fractions=True)
     seen = plane.area([(0, 360), (1280, 360), (1280, 720), (0, 720)])
-    assert plane.region_area(lower) == pytest.approx(seen)
-    assert plane.region_area(beyond) == pytest.approx(seen)
+    assert plane.area(lower) == pytest.approx(seen)
+    assert plane.area(beyond) == pytest.approx(seen)
     away = Region("away", [(-3, 0.5), (-2, 0.5), (-2, 9)], fractions=True)
-    assert plane.region_area(away) == 0
+    assert plane.area(away) == 0
     rng = np.random.default_rng(3)
     places = rng.uniform((0, 360), (1280, 720), (200_000, 2))
     star = rng.uniform((-0.2, 0.5), (1.2, 1.1), (9, 2))
@@ -104,17 +117,31 @@ def test_a_region_covers_what_the_frame_shows_without_what_is_excluded(plane):
     (ax, ay), (bx, by) = (ground[1] - ground[0]).T, (ground[2] - ground[0]).T
     local = np.abs(ax * by - ay * bx) / step**2
     expected = float(local[inside].sum()) / len(places) * 1280 * 360
-    assert plane.region_area(odd) == pytest.approx(expected, rel=0.02)
+    assert plane.area(odd) == pytest.approx(expected, rel=0.02)
     level = GroundPlane.from_rectangle(project(RECTANGLE, pitch=5), 6.0, 12.0, SIZE)
     with pytest.raises(ConfigError, match="region high: expected corners below the horizon"):
-        level.region_area(Region("high", [(0, 0), (1280, 0), (640, 700)]))
+        level.area(Region("high", [(0, 0), (1280, 0), (640, 700)]))
 
 
 def test_there_is_no_ground_above_the_horizon(plane):
     above = [(640, -40), (600, -500)]  # the horizon is 4 px above the frame
     assert np.isnan(plane.to_metres(above)).all()
-    with pytest.raises(ConfigError, match="below the horizon"):
-        plane.area([(640, -40), (1000, 700), (200, 700)])
+    low = GroundPlane.from_rectangle(project(RECTANGLE, pitch=5), 6.0, 12.0, SIZE)
+    with pytest.raises(ConfigError, match="region polygon: expected corners below the horizon"):
+        low.area([(640, 0), (1000, 700), (200, 700)])
+
+
+def test_corners_that_are_shares_by_mistake_are_refused():
+    corners = np.array([(0.3, 0.6), (0.7, 0.6), (1, 1), (0, 1)])
+    for make in (
+        lambda: GroundPlane.from_rectangle(corners, 6.0, 9.0, SIZE),
+        lambda: GroundRectangle(corners, 6.0, 9.0),
+        lambda: parse_ground("0.3,0.6;0.7,0.6;1,1;0,1=6x9"),
+    ):
+        with pytest.raises(ConfigError, match=r"expected pixels, got .* a pixel at most"):
+            make()
+    for size in ((1, 1), SIZE):
+        assert GroundRectangle(corners, 6.0, 9.0, fractions=True).in_size(size).size == size
 
 
 @pytest.mark.parametrize("pitch", [0.0, 8.0, 15.0, 25.0, 35.0, 45.0])
@@ -127,12 +154,12 @@ def test_heights_of_people_give_the_plane(pitch):
     degrees = 2 * math.degrees(math.atan(SIZE[0] / 2 / 1100.0))
     plane = GroundPlane.from_heights(feet, heads, SIZE, field_of_view=degrees)
     square = [(-2, 10, 0), (2, 10, 0), (2, 14, 0), (-2, 14, 0)]
-    assert plane.area(project(square, **view)) == pytest.approx(16.0, rel=1e-3)
+    assert _area(plane.to_metres(project(square, **view))) == pytest.approx(16.0, rel=1e-3)
     assert plane.to_metres(project(places, **view)) == pytest.approx(places[:, :2], abs=0.02)
     # Heads and feet are marked by hand: a pixel off, here and there.
     shaken = [ends + rng.normal(0, 1, ends.shape) for ends in (feet, heads)]
     plane = GroundPlane.from_heights(*shaken, SIZE, field_of_view=degrees)
-    assert plane.area(project(square, **view)) == pytest.approx(16.0, rel=0.12)
+    assert _area(plane.to_metres(project(square, **view))) == pytest.approx(16.0, rel=0.12)
 
 
 def result_with(density, stride):
@@ -281,7 +308,9 @@ def test_a_map_of_too_many_cells_is_refused():
 
 
 def test_shares_without_percent_are_refused():
-    with pytest.raises(ConfigError, match=r"ground: expected pixels, .*height in percent"):
+    with pytest.raises(
+        ConfigError, match=r"ground: expected pixels, .*or percent on the command line"
+    ):
         parse_ground("0,0;1,0;1,1;0,1=6x9")
     plane = parse_ground("0%,0%;100%,0%;100%,100%;0%,100%=6x9").in_size((640, 480))
     assert plane.size == (640, 480)

@@ -172,7 +172,7 @@ def test_an_anchor_takes_the_drift_away_and_keeps_the_steps():
         change = float(rng.poisson(0.1)) - float(rng.poisson(0.1)) if true > 5 else 1.0
         true += change
         net += change + 0.02  # one person in fifty seconds too many
-        held = anchor.update(float(second), net, true + rng.normal(0, 6))
+        held = anchor.update(float(second), true + rng.normal(0, 6), net=net)
         if second > 1000:
             errors.append(held - true)
             steps.append(abs(held - true - errors[-2]) if len(errors) > 1 else 0.0)
@@ -184,15 +184,15 @@ def test_an_anchor_takes_the_drift_away_and_keeps_the_steps():
 
 def test_an_anchor_bears_gaps_and_what_was_not_counted():
     anchor = Anchor(horizon=60.0)
-    assert anchor.update(0.0, 3.0, None) is None
-    assert anchor.update(1.0, 3.0, 20.0) == 20
-    assert anchor.update(2.0, 5.0, None) == 22
+    assert anchor.update(0.0, None, net=3.0) is None
+    assert anchor.update(1.0, 20.0, net=3.0) == 20
+    assert anchor.update(2.0, None, net=5.0) == 22
     # Hours later the flow has missed everybody: the count alone holds, and its noise is averaged.
-    assert anchor.update(9000.0, 5.0, 80.0) == 80
-    assert anchor.update(9001.0, 5.0, 90.0) == 90
-    assert anchor.update(9002.0, 5.0, 80.0) == 85
+    assert anchor.update(9000.0, 80.0, net=5.0) == 80
+    assert anchor.update(9001.0, 90.0, net=5.0) == 90
+    assert anchor.update(9002.0, 80.0, net=5.0) == 85
     with pytest.raises(InputError, match="count: expected a finite number of people, got nan"):
-        anchor.update(9003.0, 5.0, np.nan)
+        anchor.update(9003.0, np.nan, net=5.0)
 
 
 def test_without_the_image_heads_alone_are_counted():
@@ -217,14 +217,6 @@ def test_a_gap_of_hours_crosses_nothing():
         x = 300.0 if time < 1 else 340.0
         found = counter.update(time, result_of(np.array([[x, 200.0]])))["door"]
     assert (found.into, found.out) == (0.0, 0.0)
-
-
-def test_frames_that_are_too_rare_are_told_once(caplog):
-    counter = LineCounter([MIDDLE], SIZE)
-    for step in range(60):
-        counter.update(float(step), result_of(np.zeros((0, 2))))
-    (record,) = caplog.records
-    assert "frames come every 1.0 s or so" in record.getMessage()
 
 
 def test_tracks_keep_their_numbers_through_a_crossing():
@@ -297,13 +289,47 @@ def test_standing_in_the_band_changes_nothing_of_what_was_crossed(standing):
 def test_a_line_at_the_edge_is_warned_of_once(caplog):
     names = {"edge": 632, "near": 620, "inside": 600}
     lines = [Line(name, (x, 0), (x, 480)) for name, x in names.items()]
-    counter = LineCounter([*lines, Line("low", (0, 472), (640, 472))], camera="door")
+    counter = LineCounter([*lines, Line("low", (0, 472), (640, 472))])
     for step in range(3):
         counter.update(step / 10, result_of(np.zeros((0, 2))))
     told = [one.getMessage() for one in caplog.records]
-    assert [text.split(": ")[1] for text in told] == ["line edge", "line low"]
+    assert [text.split(": ")[0] for text in told] == ["line edge", "line low"]
     assert all("nearer than 16 px to the frame's edge" in text for text in told)
-    assert {one.camera for one in caplog.records} == {"door"}
+
+
+@pytest.mark.parametrize(
+    ("fps", "jitter", "is_told"), [(2, 0, 1), (4, 0.1, 1), (5, 0, 0), (5, 0.4, 0), (25, 0.4, 0)]
+)
+def test_fewer_than_five_frames_a_second_are_told_once(caplog, fps, jitter, is_told):
+    rng = np.random.default_rng(0)
+    counter = LineCounter([MIDDLE], SIZE)
+    for step in range(400):
+        away = 30.0 if step > 200 else 0.0  # the camera breaks off once
+        moment = (step + jitter * rng.uniform(-1, 1)) / fps + away + 1
+        counter.update(moment, result_of(np.zeros((0, 2))))
+    assert len(caplog.records) == is_told
+    for record in caplog.records:
+        text = record.getMessage()
+        assert float(text.split()[1]) == pytest.approx(fps, abs=0.3)
+        assert "frames a second are counted, and people who walk need 5: " in text
+
+
+def test_a_rate_that_falls_later_is_told_as_well(caplog):
+    counter = LineCounter([MIDDLE], SIZE)
+    for moment in [*np.arange(0, 10, 0.1), *np.arange(10, 30, 0.5)]:
+        counter.update(float(moment), result_of(np.zeros((0, 2))))
+    assert [one.getMessage()[:28] for one in caplog.records] == ["lines: 2.0 frames a second a"]
+
+
+def test_density_and_points_of_a_frame_need_the_manifest():
+    image = np.zeros((480, 640, 3), np.uint8)
+    both = result_of(np.zeros((0, 2)), np.zeros((60, 80), np.float32))
+    counter = LineCounter([MIDDLE], SIZE)
+    with pytest.raises(InputError, match=r"expected manifest=counter\.manifest"):
+        counter.update(0.0, both, image)
+    assert LineCounter([MIDDLE], SIZE).update(0.0, both)["door"].net == 0  # head points alone
+    heads = result_of(np.zeros((0, 2)))
+    assert LineCounter([MIDDLE], SIZE).update(0.0, heads, image)["door"].net == 0
 
 
 def test_lines_in_fractions_go_on_where_the_frame_changes_its_size(caplog):

@@ -52,6 +52,13 @@ class TestFolders:
         assert list(images.names()) == ["z.webp", "a/x/1.png", "b/10.JPG", "b/2.jpg"]
         assert images.left_out == "3 files of other kinds (.txt 2, .mp4 1)"
 
+    def test_overlays_that_edgecount_wrote_are_left_out(self, tree):
+        files = ["a.jpg", "a.overlay.jpg", "b/c.overlay.png", "clip.overlay.mp4", "n.txt"]
+        images = open_images(str(tree(dict.fromkeys(files, PNG))))
+        assert list(images.names()) == ["a.jpg"]
+        other = "1 file of another kind (.txt 1)"
+        assert images.left_out == f"3 overlays of edgecount, {other}"
+
     def test_links_end_and_change_no_name(self, tree):
         files = {"real/1.jpg": PNG, "z/2.jpg": PNG}
         top = tree(files)

@@ -31,7 +31,7 @@ def table(request) -> Table:
 def counted(name: str) -> Row:
     """Return a row of numbers that take all their digits."""
     row = make_row(name, SourceError("x")) | {"error": None, "error_type": None}
-    return row | {"count": len(name) / 3, "points": 4, "regions": {"gate": 0.1, "ü": 1e-9}}
+    return row | {"count": len(name) / 3, "peak_count": 4, "regions": {"gate": 0.1, "ü": 1e-9}}
 
 
 def read(folder: Path, table: Table) -> list[Row]:

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
-pytest.importorskip("starlette", reason='needs pip install "edgecount[watch]"')
+pytest.importorskip("starlette", reason='needs pip install "edgecount[label]"')
 pytest.importorskip("httpx")
 
 with warnings.catch_warnings():

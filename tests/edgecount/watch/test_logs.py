@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from edgecount.watch.logs import LogFormatter, log_to
+from edgecount.watch.logs import LogFormatter, log_of, log_to
 
 log = logging.getLogger("edgecount.watch.test")
 
@@ -55,6 +55,23 @@ def test_text() -> None:
         "warning of a library",
         "error   failed | ValueError: invalid literal for int() with base 10: 'rtsp://h/'",
     ]
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_warnings_of_analytics_begin_with_the_camera_that_is_analysed(form: Any) -> None:
+    stream = io.StringIO()
+    with log_to(stream, form):
+        with log_of("hall"):
+            log.warning("people are missed")
+            log.warning("%s: covered", "hall", extra={"camera": "hall"})
+        log.warning("of no camera")
+    lines = stream.getvalue().splitlines()
+    if form == "text":
+        told = ["hall: people are missed", "hall: covered", "of no camera"]
+        assert [line[28:] for line in lines] == told
+    else:
+        assert [json.loads(line).get("camera") for line in lines] == ["hall", "hall", None]
+        assert json.loads(lines[0])["message"] == "hall: people are missed"
 
 
 def test_the_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

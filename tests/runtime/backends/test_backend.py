@@ -95,10 +95,9 @@ def test_a_backend_asked_for_by_name_is_never_replaced(
     ("name", "hint"), [("coreml", ""), ("onnxruntme", "did you mean 'onnxruntime'")]
 )
 def test_unknown_backend_lists_those_there_are(model: ModelFile, name: str, hint: str) -> None:
-    with pytest.raises(
-        BackendError, match=f"auto, onnxruntime, onnxruntime-cuda, tensorrt, .*{hint}"
-    ):
+    with pytest.raises(ConfigError, match=f"expected one of auto, tensorrt, .*{hint}") as found:
         open_backend(model, name)
+    assert "fake" not in str(found.value)
 
 
 def test_threads_are_checked(model: ModelFile) -> None:

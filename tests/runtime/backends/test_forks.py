@@ -74,7 +74,7 @@ def test_a_child_does_not_wait_for_threads_that_it_lacks(tiny_model: Path, call:
     import os, signal, sys, threading
     import numpy as np
     from edgecount import EdgeCounter
-    frame, large = np.zeros((64, 64, 3), np.uint8), np.zeros((1500, 1900, 3), np.uint8)
+    frame, large = np.zeros((64, 64, 3), np.uint8), np.zeros((1020, 1020, 3), np.uint8)
     begun, over = threading.Event(), threading.Event()
     class Slow(EdgeCounter):
         def refine(self, frame, result):

@@ -11,7 +11,12 @@ import pytest
 from onnx import helper, numpy_helper
 
 from edgecount.errors import ModelError
-from edgecount.runtime.models.onnx_facts import has_control_flow, read_onnx_facts
+from edgecount.runtime.models.onnx_facts import (
+    check_unchanged,
+    files_state,
+    has_control_flow,
+    read_onnx_facts,
+)
 
 
 def test_facts_agree_with_onnx(tiny_model: Path, make_model: Callable[..., Path]) -> None:
@@ -43,6 +48,17 @@ def test_a_cut_file_is_an_error(tiny_model: Path, tmp_path: Path, kept: int) -> 
     path.write_bytes(tiny_model.read_bytes()[:kept])
     with pytest.raises(ModelError, match=r"cut\.onnx"):
         read_onnx_facts(path)
+
+
+def test_a_file_that_was_replaced_is_refused(tiny_model: Path, tmp_path: Path) -> None:
+    path = tmp_path / "m.onnx"
+    path.write_bytes(tiny_model.read_bytes())
+    state = files_state(path)
+    check_unchanged(path, state)
+    check_unchanged(None, files_state(None))  # a model without a file stays what it is
+    path.write_bytes(tiny_model.read_bytes() + b" ")
+    with pytest.raises(ModelError, match=r"m\.onnx was replaced since it was opened"):
+        check_unchanged(path, state)
 
 
 def test_loops_and_conditions_are_seen_also_in_functions(tiny_model: Path, tmp_path: Path) -> None:

@@ -143,14 +143,12 @@ def test_regions_of_a_partition_sum_to_the_whole(manifest: Manifest, size: tuple
         name: rng.uniform(0, 1, values.shape).astype(np.float32)
         for name, values in blank(manifest, *plan.padded).items()
     }
-    width, height = size
-    cut = width * 0.37
     found = count(
         maps,
         manifest,
         size,
-        Region("a", [(0, 0), (cut, 0), (width / 2, height), (0, height)]),
-        Region("b", [(cut, 0), (width, 0), (width, height), (width / 2, height)]),
+        Region("a", [(0, 0), (0.37, 0), (0.5, 1), (0, 1)], fractions=True),
+        Region("b", [(0.37, 0), (1, 0), (1, 1), (0.5, 1)], fractions=True),
     )
     for name in ("count", "density_count", "peak_count"):
         total = sum(getattr(region, name) for region in found.regions.values())
@@ -222,3 +220,26 @@ def test_a_density_of_less_than_nobody_is_an_error(manifest: Manifest) -> None:
     maps["density"][...] = -5
     with pytest.raises(BackendError, match=r"density.*expected 0 people or more in a frame, got -"):
         count(maps, manifest, (64, 64))
+
+
+def test_counts_are_not_below_nobody_where_the_density_is(
+    make_manifest: Callable[..., Manifest],
+) -> None:
+    spec = IntervalSpec(0.9, below=1.0, above=2.0, floor=1.0, root=0.0, share=0.0, gap=0.0)
+    manifest = dataclasses.replace(
+        make_manifest(roles=("density",)), postprocess=PostprocessSpec(interval=spec)
+    )
+    maps = blank(manifest, 64, 64)
+    maps["density"][...] = -0.01
+    left = Region("left", [(0, 0), (32, 0), (32, 64), (0, 64)])
+    found = count(maps, manifest, (64, 64), left)
+    region = found.regions["left"]
+    assert (found.count, region.count) == (0.0, 0.0)
+    assert np.signbit([found.count, region.count]).tolist() == [False, False]
+    assert found.interval == (0.0, 2.0)
+    # The map is what the network gave, and these are its sums.
+    assert found.density.sum() == pytest.approx(-0.64)
+    assert found.density_count == pytest.approx(-0.64)
+    assert region.density_count == pytest.approx(-0.32)
+    maps["density"][0, 0, 0, 0] = 3.0
+    assert count(maps, manifest, (64, 64), left).count == pytest.approx(3 - 0.63)

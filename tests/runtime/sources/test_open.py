@@ -170,6 +170,33 @@ def test_what_a_folder_leaves_out_is_told_once(
     assert not caplog.records
 
 
+def test_overlays_that_edgecount_wrote_are_left_out(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    written = ["img1.overlay.png", "photo.overlay.jpg", "clip.overlay.mp4"]
+    for name in written:
+        (folder / name).write_bytes((folder / "img1.png").read_bytes())
+    (folder / "OVERLAY.JPG").write_bytes(b"")
+    own = ["img1.png", "img2.PNG", "img10.png", "OVERLAY.JPG"]
+    assert names(folder) == own
+    assert names(f"{folder}/*") == own
+    assert caplog.messages == [
+        f"{where}: left out: 3 overlays of edgecount, 1 file of another kind (.txt 1)"
+        for where in (f"the folder {folder}", f"what matches {folder}/*")
+    ]
+    # What is named is counted.
+    assert names([folder / name for name in written]) == written
+    assert names(f"{folder}/*.overlay.*") == sorted(written)
+
+
+def test_a_folder_of_overlays_alone(tmp_path: Path) -> None:
+    (tmp_path / "a.overlay.jpg").touch()
+    with pytest.raises(
+        SourceError, match=r"nothing to count: .*; left out: 1 overlay of edgecount$"
+    ):
+        open_sources(tmp_path)
+
+
 def test_pipes_and_sockets_in_a_folder_block_nothing(folder: Path) -> None:
     import os
     import socket

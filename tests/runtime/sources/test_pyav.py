@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from clips import GOP, TICKS, encode, packet_places, picture, remux
+from clips import GOP, TICKS, TURNS, encode, packet_places, picture, remux, turned
 from edgecount.errors import SourceError
 from edgecount.runtime.sources.base import Frame
 from edgecount.runtime.sources.pyav import PyAVClip
@@ -263,25 +263,10 @@ def test_interlaced_clips(write, codec, container, pixels, options):
         assert combs < 0.5 * np.abs(np.diff(wanted[20:60, 40:80, 0], axis=0)).mean()
 
 
-ONE = 1 << 16
-TURNS = {
-    "none": ((ONE, 0, 0, ONE), lambda image: image),
-    "right": ((0, ONE, -ONE, 0), lambda image: np.rot90(image, -1)),
-    "half": ((-ONE, 0, 0, -ONE), lambda image: np.rot90(image, 2)),
-    "left": ((0, -ONE, ONE, 0), lambda image: np.rot90(image, 1)),
-    "mirrored": ((-ONE, 0, 0, ONE), lambda image: image[:, ::-1]),
-    "upside down": ((ONE, 0, 0, -ONE), lambda image: image[::-1]),
-    "transposed": ((0, ONE, ONE, 0), lambda image: image.transpose(1, 0, 2)),
-}
-
-
 @pytest.mark.parametrize("turn", TURNS)
 def test_the_orientation_of_a_track(write, h264, turn):
-    (a, b, c, d), shown = TURNS[turn]
-    data = bytearray(h264)
-    # The matrix of the track's header; source: ISO/IEC 14496-12, section 8.3.2.
-    struct.pack_into(">9i", data, h264.index(b"tkhd") + 44, a, b, 0, c, d, 0, 0, 0, 1 << 30)
-    frames, error = read(write("a.mp4", bytes(data)))
+    matrix, shown = TURNS[turn]
+    frames, error = read(write("a.mp4", turned(h264, matrix)))
     assert error == ""
     wanted = shown(picture(0)).astype(int)
     assert frames[0].image.shape == wanted.shape

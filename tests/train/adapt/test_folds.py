@@ -174,6 +174,42 @@ def test_frames_of_a_video_with_a_time_are_a_clip_of_their_own():
     assert parts(samples, 4) == [[0, 1], [2, 3, 4], [5, 6], [7, 8, 9]]
 
 
+def with_copies(folder, number):
+    """Write pictures that are there twice, by the names of two programs, and their samples."""
+    for picture in range(number):
+        for name in (f"IMG_{picture:04d}.png", f"export_{picture * 7 + 3:03d}.png"):
+            (folder / name).write_bytes(b"picture %d" % picture)
+    return named(*sorted(folder.iterdir()))
+
+
+@pytest.mark.parametrize("number", [5, 6, 9])
+def test_files_of_the_same_bytes_are_left_out_together(tmp_path, number):
+    samples = with_copies(tmp_path, number)
+    plan = cross_folds(samples)
+    assert len(plan.folds) == 4
+    assert sorted(index for fold in plan.folds for index in fold.held) == [*range(2 * number)]
+    for fold in (*plan.folds, *plan.few, *single_fold(samples, 0.35).folds):
+        held, trained = (
+            {samples[index].path.read_bytes() for index in side}
+            for side in (fold.held, fold.trained)
+        )
+        assert held
+        assert not held & trained
+
+
+def test_a_copy_has_the_time_of_the_picture_that_has_one(tmp_path):
+    for name in ("door-20240501T120003Z.png", "copy.png", "other.png"):
+        (tmp_path / name).write_bytes(b"other" if name == "other.png" else b"one")
+    samples = named(*(tmp_path / n for n in ("copy.png", "other.png", "door-20240501T120003Z.png")))
+    assert sorted(map(sorted, clips(samples))) == [[0, 2], [1]]
+
+
+def test_fewer_parts_where_all_is_one_picture(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"a")
+    samples = named(*[tmp_path / "a.png"] * 3, tmp_path / "b.png")
+    assert parts(samples, 4) == [[0, 1, 2], [3]]
+
+
 def test_a_share_that_is_held_out_divides_no_moment():
     samples = kept(*(3600 * hour + step for hour in range(3) for step in range(4)))
     plan = single_fold(samples, 0.25)

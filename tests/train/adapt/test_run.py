@@ -24,6 +24,8 @@ from click.testing import CliRunner  # noqa: E402
 from edgecount import EdgeCounter  # noqa: E402
 from edgecount.cli import cli  # noqa: E402
 from edgecount.errors import ConfigError, ModelError, OutputError  # noqa: E402
+from edgecount.manifest import InputSpec  # noqa: E402
+from edgecount.runtime.pipeline.preprocess import input_geometry  # noqa: E402
 from edgecount.train.adapt import adapt  # noqa: E402
 from edgecount.train.adapt import run as run_module  # noqa: E402
 from edgecount.train.adapt.evidence import Comparison  # noqa: E402
@@ -70,21 +72,22 @@ def test_a_bundled_model_is_taken_up_where_it_was():
 def test_images_without_people_are_negatives(camera):
     samples = read_samples("csv", camera)
     nobody = read_samples("empty", camera)
-    sorted_out = sort_images([*samples, nobody[0]], nobody[1:3], 2048)
+    sorted_out = sort_images([*samples, nobody[0]], nobody[1:3], InputSpec())
     assert (len(sorted_out.occupied), len(sorted_out.empty)) == (12, 3)
     with pytest.raises(ConfigError, match=r"negatives: expected pictures without people, .*0\.png"):
-        sort_images(samples, samples[:1], 2048)
+        sort_images(samples, samples[:1], InputSpec())
 
 
-def test_images_are_shrunk_as_the_model_shrinks_them(camera):
+@pytest.mark.parametrize("change", [{"max_side": 128}, {"static_size": (64, 128)}])
+def test_images_are_shrunk_as_the_model_shrinks_them(camera, change):
     samples = read_samples("csv", camera)
     network, manifest, _ = open_trainable("edgecount-n")
-    width = samples[0].image().shape[1]
-    manifest = dataclasses.replace(
-        manifest, input=dataclasses.replace(manifest.input, max_side=width // 2)
-    )
-    (sample, *_) = sort_images(samples, [], manifest.input.max_side).occupied
-    assert sample.image().shape[1] == width // 2
+    spec = dataclasses.replace(manifest.input, **change)
+    manifest = dataclasses.replace(manifest, input=spec)
+    (sample, *_) = sort_images(samples, [], spec).occupied
+    geometry = input_geometry(samples[0].image().shape[1::-1], spec, spec.max_side)
+    assert sample.image().shape[:2] == geometry.resized
+    assert not geometry.is_native
     deployed = count_all(network.eval(), manifest, [samples[0]])[0].count
     grid = manifest.postprocess.fusion.grid
     seen = outcome(observe_sample(network, sample, grid=grid), manifest.postprocess)
@@ -97,9 +100,11 @@ def test_options_that_make_no_sense(camera):
         ConfigError, match="expected at least 5 annotated images with people, got 4"
     ):
         make_plan(samples[:4], None)
+    with pytest.raises(ConfigError, match="got 7, 3 of which are the same file as another"):
+        make_plan([*samples[:4], *samples[:3]], None)
     for rate in (0, math.nan, math.inf):
-        with pytest.raises(ConfigError, match="rate: expected a number above 0"):
-            adapt("edgecount-n", samples, rate=rate)
+        with pytest.raises(ConfigError, match="learning_rate: expected a number above 0"):
+            adapt("edgecount-n", samples, learning_rate=rate)
 
 
 @pytest.fixture
@@ -131,7 +136,7 @@ def test_a_better_model_is_written_and_can_be_adapted_again(camera, tmp_path):
         cv2.imwrite(str(nobody / f"{number}.png"), image)
     done = run(
         "adapt", "edgecount-n", camera, "--reader", "csv", "--out", out, "--steps", 240,
-        "--rate", "1e-3", "--negatives", nobody, "--json", "--threads", 1,
+        "--learning-rate", "1e-3", "--negatives", nobody, "--json", "--threads", 1,
     )  # fmt: skip
     assert done.exit_code == 0, done.output
     record = json.loads(done.stdout)
@@ -161,7 +166,7 @@ def test_a_model_that_is_not_better_is_not_written(camera, tmp_path):
     out = tmp_path / "adapted.onnx"
     done = run(
         "adapt", "edgecount-n", camera, "--reader", "csv", "--out", out, "--steps", 6,
-        "--rate", "1e-30", "--threads", 1,
+        "--learning-rate", "1e-30", "--threads", 1,
     )  # fmt: skip
     assert done.exit_code == 1
     assert "not written: on 12 pictures that training left out the mean error went" in done.stderr
@@ -229,7 +234,7 @@ def test_a_disk_that_fills_up_during_the_training_loses_nothing(
     monkeypatch.setattr(tempfile, "tempdir", str(aside))
     done = run(
         "adapt", "edgecount-n", camera, "--reader", "csv", "--out", out, "--steps", 6,
-        "--rate", "1e-30", "--threads", 1, *options,
+        "--learning-rate", "1e-30", "--threads", 1, *options,
     )  # fmt: skip
     assert done.exit_code == 1
     (kept,) = aside.iterdir()
@@ -245,7 +250,7 @@ def test_a_disk_that_fills_up_during_the_training_loses_nothing(
 @pytest.mark.usefixtures("few_scenes")
 def test_five_pictures_and_a_few_without_people_will_do(camera):
     samples, nobody = read_samples("csv", camera)[:5], read_samples("empty", camera)[:2]
-    done = adapt("edgecount-n", samples, negatives=nobody, steps=6, rate=1e-4)
+    done = adapt("edgecount-n", samples, negatives=nobody, steps=6, learning_rate=1e-4)
     assert (done.trained, len(done.held_out), done.empty.images) == (5, 5, 2)
     assert done.intervals.kept
     stored = done.manifest.training["metrics"]["held out"]
@@ -273,7 +278,7 @@ def test_pictures_of_one_moment_are_warned_of_and_two_moments_are_two_parts(came
     (kept / "points.csv").write_text("\n".join(["image,x,y", *table]))
     done = run(
         "adapt", "edgecount-n", kept, "--reader", "csv", "--out", tmp_path / "a.onnx", "--steps", 6,
-        "--rate", "1e-30", "--threads", 1, "--json",
+        "--learning-rate", "1e-30", "--threads", 1, "--json",
     )  # fmt: skip
     assert json.loads(done.stdout)["close"] == 6
     assert done.stderr.count("by the times in their names all 6 pictures") == 1
@@ -284,7 +289,7 @@ def test_pictures_of_one_moment_are_warned_of_and_two_moments_are_two_parts(came
         for n, one in enumerate(read_samples("csv", kept))
     ]  # fmt: skip
     nobody = read_samples("empty", camera)[:3]
-    done = adapt("edgecount-n", later, negatives=nobody, steps=6, rate=1e-4)
+    done = adapt("edgecount-n", later, negatives=nobody, steps=6, learning_rate=1e-4)
     assert (len(done.held_out), done.close, done.empty.images) == (6, 0, 3)
     assert done.curve.few[0] < done.curve.most[0] == 3
 

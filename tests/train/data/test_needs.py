@@ -89,6 +89,15 @@ def test_a_network_to_grow_from_is_a_need(tmp_path):
         check_needs(config(tmp_path, data=sets, teacher={}, grow_from="slim.pt", **alone))
 
 
+def test_a_bundled_model_is_none_to_prune_from(tmp_path):
+    alone = {"backbone_weights": "", "initial_weights": "", "teacher": {}}
+    run = config(tmp_path, data=[{"reader": "blank"}], prune_from="edgecount-s", **alone)
+    with pytest.raises(
+        ModelError, match=r"prune_from: .*edgecount-s: expected a checkpoint of edg"
+    ):
+        check_needs(run)
+
+
 def test_a_resumed_run_needs_no_start(tmp_path):
     with pytest.raises(SourceError) as caught:
         check_needs(config(tmp_path), KEYS_OF_RESUMED)

@@ -87,6 +87,19 @@ def test_the_worst_group_loses_least():
     assert max(error(right_density, spec), error(right_points, spec)) / 0.5 < 3
 
 
+def test_pictures_of_nobody_have_no_say_in_f1():
+    def seen(people, found):
+        peaks = {threshold: np.array([[float(n)]]) for threshold, n in found.items()}
+        matches = {threshold: min(n, people) for threshold, n in found.items()}
+        return Observation(np.zeros((1, 1)), np.zeros((1, 1)), peaks, matches, people)
+
+    occupied = [seen(100, {0.2: 100, 0.3: 99, 0.4: 96, 0.5: 80})]  # F1 1, 0.995, 0.98, 0.89
+    nobody = [seen(0, dict.fromkeys((0.2, 0.3, 0.4, 0.5), 0))]
+    assert fit_thresholds([occupied]) == [0.2, 0.3]
+    assert fit_thresholds([occupied, nobody, nobody]) == [0.2, 0.3]
+    assert fit_thresholds([nobody]) == [0.2, 0.3, 0.4, 0.5]
+
+
 def test_a_few_images_that_are_worse_by_chance_do_not_decide():
     """At one crowding the points are right in a hundred images, and in three of four others."""
     many = [one_cell(3, 5, 5)] * 100

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+
+NONE_COUNTS = "annotations, none of them of the class that counts (head, else person)"
+_COUNTED = ("head", "person")  # the first of them that there is
 
 
 def counted_class(names: Iterable[str], what: str = "class") -> str | None:
@@ -18,10 +21,29 @@ def counted_class(names: Iterable[str], what: str = "class") -> str | None:
     used = set(names)
     if len(used) <= 1:
         return None
-    for name in ("head", "person"):
+    for name in _COUNTED:
         if name in used:
             return name
     raise ValueError(f"expected a {what} head or person, or a single one, got {_list(used)}")
+
+
+def counted_of_named(
+    named: Collection[str], used: Collection[str], what: str = "class"
+) -> str | None:
+    """Return the class that is counted of a format that names its classes; None: all that occur.
+
+    The names decide: where person is one of them and cars alone are annotated, nobody is there.
+
+    Args:
+        named: lower-case names of the classes, whether they occur or not.
+        used: names of those that occur, which decide where none is called head or person.
+        what: what the format calls a class.
+
+    Raises:
+        ValueError: several occur, and none of the names is head or person.
+    """
+    found = (name for name in _COUNTED if name in named)
+    return next(found, None) or counted_class(used, what)
 
 
 def _list(names: set[str]) -> str:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 
-from edgecount.train.data.readers.classes import counted_class
+from edgecount.train.data.readers.classes import NONE_COUNTS, counted_of_named
 from edgecount.train.data.readers.files import naming, only_file
 from edgecount.train.data.readers.reading import Reading, is_there
 from edgecount.train.data.readers.samples import from_boxes, problem_of
@@ -27,6 +26,7 @@ class _Document:
     images: dict[str, _Item]
     annotations: list[_Item]
     categories: dict[str, str]
+    groups: set[str]  # names of categories of categories, as Roboflow lists one
 
 
 def read_coco(root: Path, reading: Reading) -> list[Sample]:
@@ -34,8 +34,9 @@ def read_coco(root: Path, reading: Reading) -> list[Sample]:
 
     ``root`` is the file, or a folder with one, itself or in ``annotations``. Images are searched
     beside it, in ``images`` beside it or beside its folder, and in COCO's own folder, such as
-    ``train2017`` for ``instances_train2017.json``. Of several categories those called head count,
-    else those called person. Boxes of whole crowds (``iscrowd``) are left out.
+    ``train2017`` for ``instances_train2017.json``. Of several ``categories`` those called head
+    count, else those called person, whether they occur or not. Boxes of whole crowds
+    (``iscrowd``) are left out.
     """
     path = only_file(root, ".json", folders=("", "annotations"))
     with naming(path):
@@ -71,10 +72,19 @@ def _document(contents: Any) -> _Document:
             )
     categories: dict[str, str] = {}
     for item in lists["categories"]:
-        name = str(item["name"]).strip().lower()
+        name = _name(item["name"])
         if categories.setdefault(_id(item["id"]), name) != name:
             raise ValueError(f"two categories have one id, {item['id']!r}")
-    return _Document(images, lists["annotations"], categories)
+    groups = {
+        group
+        for item in lists["categories"]
+        if (group := _name(item.get("supercategory", ""))) != _name(item["name"])
+    }
+    return _Document(images, lists["annotations"], categories, groups)
+
+
+def _name(value: Any) -> str:
+    return str(value).strip().lower()
 
 
 def _id(value: Any) -> str:
@@ -88,7 +98,7 @@ def _boxes(document: _Document, reading: Reading) -> dict[str, list[list[float]]
     """Return left, top, right, bottom of the heads by the id of their image."""
     _check_images(document)
     categories = [_id(item["category_id"]) for item in document.annotations]
-    counted = _counted(set(categories), document.categories)
+    counted = _counted(set(categories), document)
     boxes: dict[str, list[list[float]]] = {}
     ignored = 0
     ids = Counter(_id(item["id"]) for item in document.annotations if "id" in item)
@@ -105,6 +115,7 @@ def _boxes(document: _Document, reading: Reading) -> dict[str, list[list[float]]
     reading.note("boxes marked ignore, which count all the same", ignored)
     twice = sum(number - 1 for number in ids.values())
     reading.note("annotations with the id of another, all counted", twice)
+    reading.note(NONE_COUNTS, 0 if counted else len(categories))
     return boxes
 
 
@@ -145,9 +156,13 @@ def _sides(item: _Item, place: int) -> list[float]:
     return sides
 
 
-def _counted(used: set[str], names: Mapping[str, str]) -> set[str]:
+def _counted(used: set[str], document: _Document) -> set[str]:
     """Return the ids of the categories that are people."""
-    wanted = counted_class({names.get(id_, id_) for id_ in used}, "category")
+    names = document.categories
+    occur = {names.get(id_, id_) for id_ in used}
+    # A group is a name above others, which nothing is annotated as.
+    named = {name for name in names.values() if name in occur or name not in document.groups}
+    wanted = counted_of_named(named, occur, "category")
     return {id_ for id_ in used if wanted in (None, names.get(id_))}
 
 

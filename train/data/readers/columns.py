@@ -31,6 +31,7 @@ _KINDS = {
     ("w", "h", "x1", "y1", "x2", "y2"): ("x1", "y1", "x2", "y2"),
     ("w", "h", "x1", "y1"): ("x1", "y1", "w", "h"),
 }
+_SEVERAL = 2  # boxes: one may be at an edge by chance
 _EXPECTED = (
     "expected image with x, y (a head's centre), with x, y, width, height, with left, top, right, "
     "bottom (or xmin, ymin, xmax, ymax), or with left, top, width, height"
@@ -99,6 +100,27 @@ def read_heading(words: Sequence[str]) -> Columns:
         places.get("class"),
         len(words),
     )
+
+
+def hint_of(columns: Columns, heads: Sequence[Sequence[float]]) -> str:
+    """Say what boxes around centres look like that have their corners first; empty: nothing.
+
+    Args:
+        columns: of the table.
+        heads: its numbers, x, y, width and height or x and y alone.
+    """
+    boxes = [head for head in heads if len(head) == 4]
+    if columns.kind != DEFAULT.kind or not boxes:
+        return ""
+    named = "name the columns in the first row, image,"
+    if columns is DEFAULT and all(w > x and h > y for x, y, w, h in boxes):
+        return (
+            f"boxes that look like left, top, right, bottom, read as x,y,w,h: {named}x1,y1,x2,y2?"
+        )
+    # A clipped box begins at the very edge; its centre hardly lies there.
+    if sum(x == 0 or y == 0 for x, y, _, _ in boxes) >= _SEVERAL:
+        return f"boxes with centres at the very edge: are x and y their corner? {named}left,top,w,h"
+    return ""
 
 
 def _canonical(word: str) -> str | None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from edgecount.train.data.readers.classes import counted_class
-from edgecount.train.data.readers.columns import DEFAULT, Columns, is_heading, read_heading
+from edgecount.train.data.readers.columns import DEFAULT, Columns, hint_of, is_heading, read_heading
 from edgecount.train.data.readers.files import naming, only_file
 from edgecount.train.data.readers.reading import Reading, is_there
 from edgecount.train.data.readers.samples import from_boxes, from_points, problem_of
@@ -69,6 +69,8 @@ def read_csv(root: Path, reading: Reading) -> list[Sample]:
             for image, names in files.items()
             for size in [_size(path, image, names, heads)]
         ]
+    hint = hint_of(read_columns(path), [head for rows in heads.rows.values() for head in rows])
+    reading.note(hint, sum(map(len, heads.rows.values())) if hint else 0)
     reading.counted.update(heads.counted)
     for label, number in heads.left_out.items():
         reading.leave_out(f"heads of class {label}", number)

@@ -12,7 +12,7 @@ import numpy as np
 from edgecount._documents import load_yaml, shown
 from edgecount.errors import MissingExtraError, SourceError
 from edgecount.train.data.headers import read_header
-from edgecount.train.data.readers.classes import counted_class
+from edgecount.train.data.readers.classes import NONE_COUNTS, counted_of_named
 from edgecount.train.data.readers.files import folder_in, naming
 from edgecount.train.data.readers.reading import Reading, Unannotated
 from edgecount.train.data.readers.samples import from_boxes
@@ -35,7 +35,7 @@ def read_yolo(root: Path, reading: Reading) -> list[Sample]:
     ``images`` are those of ``labels``, and either may lie within the other's folder, as in
     ``train/images`` and ``train/labels``. An image without a file is one without people, as with
     YOLO's own tools. ``data.yaml``, ``classes.txt`` or ``obj.names`` name the classes: of several
-    head counts, else person; every class where nothing names them.
+    head counts, else person, whether they occur or not; every class where nothing names them.
     """
     pictures, texts = folder_in(root, "images"), folder_in(root, "labels")
     folder = pictures if pictures.is_dir() else root
@@ -166,15 +166,16 @@ def _classes(
     """
     used = Counter(label.kind for rows in labels.values() for label in rows)
     called = {number: names.get(number, str(number)) for number in used}
-    wanted = counted_class(called.values()) if names else None
+    wanted = counted_of_named([*names.values()], {*called.values()}) if names else None
     if not names and len(used) > 1:
         reading.note("heads of several classes, which nothing names, all counted", used.total())
-    kept = {n for n in used if called[n] == wanted} if wanted else None
+    kept = {number for number in used if called[number] == wanted} if wanted else None
     for number, times in used.items():
         if kept is None or number in kept:
             reading.counted[called[number]] += times
         else:
             reading.leave_out(f"heads of class {called[number]}", times)
+    reading.note(NONE_COUNTS, 0 if kept is None or kept else used.total())
     return kept
 
 

@@ -229,9 +229,10 @@ def test_an_alarm_by_low_looks_at_the_end_of_the_interval(caplog):
     assert caplog.records == []
 
 
-def test_a_region_without_ground_is_told_with_its_camera(caplog):
+def test_a_region_without_ground_is_told_once(caplog):
     ground = GroundConfig(((0.25, 0.5), (0.75, 0.5), (1, 1), (0, 1)), 5, 8)
     Watched(regions={"left": LEFT}, ground=ground).show(scene(), seconds=1)
     (warning,) = caplog.records
-    assert warning.getMessage().startswith("door: no people per square metre: region left: ")
-    assert warning.camera == "door"
+    assert warning.getMessage().startswith(
+        "region 'left' reaches above the horizon of the ground: its people per square metre are "
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 import math
 import threading
 import time
@@ -12,10 +13,10 @@ import numpy as np
 import pytest
 
 from edgecount import EdgeCounter, NV12Frame
-from edgecount.errors import ConfigError
+from edgecount.errors import ConfigError, SourceError
 from edgecount.fake import Drop, FakeCamera, HeadBackend, Show
 from edgecount.runtime.sources.faults import PermanentError
-from edgecount.runtime.sources.live import LiveSource, SourceState
+from edgecount.runtime.sources.live import LiveOptions, LiveSource, SourceState
 from edgecount.watch.camera import feed as feeds
 from edgecount.watch.camera.camera import Camera
 from edgecount.watch.camera.feed import Feed
@@ -91,7 +92,7 @@ def test_a_camera_that_is_given_up_is_tried_again_later():
     assert feed.tick(now, WALL) == []
     (lost,) = feed.tick(now + 3, WALL)
     assert (lost.change, lost.kind) == ("lost", "camera")
-    assert "the password is wrong" in lost.detail
+    assert lost.detail == "the password is wrong; it is tried again in some minutes"
     feed.take(now + 61)  # opened again
     assert feed.health().state is not SourceState.FAILED or feed.due <= now + 61
     feed.close()
@@ -105,6 +106,42 @@ def test_a_stream_that_is_over_is_not_opened_again():
         time.sleep(0.001)
     assert math.isinf(feed.due)
     assert feed.health().state is SourceState.ENDED
+    now = time.monotonic()
+    assert feed.tick(now, WALL) == []
+    (lost,) = feed.tick(now + 3, WALL)
+    assert lost.detail == "it has come to its end"
+
+
+def test_a_camera_that_is_away_is_told_once_and_again_for_another_reason(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    monkeypatch.setattr(feeds, "_LOST", 0.1)
+    answers = ["cannot open the stream door: no answer for 1 s"]
+
+    def away() -> None:
+        raise SourceError(answers[0])
+
+    options = LiveOptions(backoff=(0.01, 0.02))
+    source = LiveSource("rtsp://door", options, name="door", open_clip=away)
+    feed = Feed("door", source, None, lambda: None)
+    events, end = [], time.monotonic() + 20
+    with caplog.at_level(logging.INFO):
+        while not events and time.monotonic() < end:
+            feed.take(time.monotonic())
+            events += feed.tick(time.monotonic(), WALL)
+            time.sleep(0.005)
+        assert [event.detail for event in events] == ["cannot open the stream: no answer for 1 s"]
+        assert caplog.messages == []  # of the event others tell
+        answers[0] = "door: the password is wrong"
+        while not caplog.messages and time.monotonic() < end:
+            assert feed.tick(time.monotonic(), WALL) == []
+            time.sleep(0.005)
+        answers[0] = "cannot open the stream door: no answer for 2 s"
+        for _ in range(20):
+            assert feed.tick(time.monotonic(), WALL) == []
+            time.sleep(0.005)
+    feed.close()
+    assert caplog.messages == ["door: the camera is still away: the password is wrong"]
 
 
 def test_lost_and_back(monkeypatch: pytest.MonkeyPatch):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from edgecount import EdgeCounter, FakeBackend
-from edgecount.analytics import Line, LineCounter
+from edgecount.analytics import Line
 from edgecount.runtime.sources.live import SourceHealth, SourceState
 from edgecount.watch.camera.lines import DailyLines, last_reset
 from edgecount.watch.history.tally import Tally
@@ -29,6 +29,8 @@ def local(*parts: int) -> float:
 
 NOON = local(2026, 5, 4, 12)
 IMAGE = np.zeros((240, 320, 3), np.uint8)
+with EdgeCounter(backend=FakeBackend([])) as _counter:
+    MANIFEST = _counter.manifest
 
 
 def walk(lines: DailyLines, wall: float, *, begin: float = 0.0) -> dict[str, LineReading]:
@@ -61,7 +63,7 @@ def sway(lines: DailyLines, seconds: float) -> Iterator[LineReading]:
 
 def test_who_turns_round_on_the_line_has_not_crossed_it():
     kept = {"door": LineReading(400.0, 380.0, NOON - 3600)}
-    lines = DailyLines([DOOR], None, reset=None, kept=kept, now=NOON)
+    lines = DailyLines([DOOR], MANIFEST, reset=None, kept=kept, now=NOON)
     metrics, tally = Metrics(), Tally({})
     parts, counted = [], []
     for number, line in enumerate(sway(lines, 60)):
@@ -81,13 +83,13 @@ def test_who_turns_round_on_the_line_has_not_crossed_it():
 
 def test_counts_go_on_from_what_was_kept():
     kept = {"door": LineReading(4.0, 2.0, NOON - 3600), "gone": LineReading(9.0, 9.0, 0.0)}
-    lines = DailyLines([DOOR], None, reset="00:00", kept=kept, now=NOON)
+    lines = DailyLines([DOOR], MANIFEST, reset="00:00", kept=kept, now=NOON)
     assert lines.readings(NOON) == {"door": kept["door"]}
     assert walk(lines, NOON) == {"door": LineReading(5.0, 2.0, NOON - 3600)}
 
 
 def test_counts_start_anew_at_the_local_time():
-    lines = DailyLines([DOOR], None, reset="13:30", kept={}, now=NOON)
+    lines = DailyLines([DOOR], MANIFEST, reset="13:30", kept={}, now=NOON)
     assert walk(lines, NOON)["door"].into == 1
     later = local(2026, 5, 4, 13, 30)
     assert lines.readings(later - 1)["door"] == LineReading(1.0, 0.0, NOON)
@@ -96,7 +98,7 @@ def test_counts_start_anew_at_the_local_time():
 
 
 def test_a_clock_that_was_a_day_ahead_skips_no_reset():
-    lines = DailyLines([DOOR], None, reset="00:00", kept={}, now=NOON + 20 * 3600)
+    lines = DailyLines([DOOR], MANIFEST, reset="00:00", kept={}, now=NOON + 20 * 3600)
     assert walk(lines, NOON)["door"] == LineReading(1.0, 0.0, NOON)
     midnight = local(2026, 5, 5)
     assert lines.readings(midnight + 300)["door"] == LineReading(0.0, 0.0, midnight)
@@ -104,14 +106,14 @@ def test_a_clock_that_was_a_day_ahead_skips_no_reset():
 
 def test_a_reset_that_was_slept_through_is_made_up_for():
     kept = {"door": LineReading(4.0, 2.0, NOON - 86_400)}
-    lines = DailyLines([DOOR], None, reset="00:00", kept=kept, now=NOON)
+    lines = DailyLines([DOOR], MANIFEST, reset="00:00", kept=kept, now=NOON)
     midnight = local(2026, 5, 4)
     assert lines.readings(NOON) == {"door": LineReading(0.0, 0.0, midnight)}
 
 
 def test_a_clock_that_is_set_back_over_midnight_resets_once():
     midnight = local(2026, 5, 4)
-    lines = DailyLines([DOOR], None, reset="00:00", kept={}, now=midnight - 3600)
+    lines = DailyLines([DOOR], MANIFEST, reset="00:00", kept={}, now=midnight - 3600)
     walk(lines, midnight - 60)
     assert lines.readings(midnight + 1800)["door"] == LineReading(0.0, 0.0, midnight)
     assert walk(lines, midnight + 1800, begin=9.0)["door"].into == 1
@@ -122,21 +124,21 @@ def test_a_clock_that_is_set_back_over_midnight_resets_once():
 
 
 def test_counts_that_started_in_a_future_that_never_was_start_anew_all_the_same():
-    lines = DailyLines([DOOR], None, reset="00:00", kept={}, now=local(2040, 1, 1, 12))
+    lines = DailyLines([DOOR], MANIFEST, reset="00:00", kept={}, now=local(2040, 1, 1, 12))
     walk(lines, local(2040, 1, 1, 12))
     assert lines.readings(NOON)["door"] == LineReading(1.0, 0.0, NOON)
     midnight = local(2026, 5, 5)
     assert lines.readings(midnight)["door"] == LineReading(0.0, 0.0, midnight)
 
 
-def test_a_clock_that_is_set_for_the_first_time():
-    lines = DailyLines([DOOR], None, reset="00:00", kept={}, now=60.0)  # a board without a battery
+def test_a_clock_that_is_set_for_the_first_time():  # of a board without a battery
+    lines = DailyLines([DOOR], MANIFEST, reset="00:00", kept={}, now=60.0)
     assert walk(lines, NOON)["door"] == LineReading(1.0, 0.0, local(2026, 5, 4))
 
 
 def test_without_a_reset_counts_go_on_for_ever():
     kept = {"door": LineReading(4.0, 2.0, 0.0)}
-    lines = DailyLines([DOOR], None, reset=None, kept=kept, now=NOON)
+    lines = DailyLines([DOOR], MANIFEST, reset=None, kept=kept, now=NOON)
     assert lines.readings(NOON + 1e7) == {"door": kept["door"]}
 
 
@@ -161,7 +163,7 @@ def test_days_of_23_and_of_25_hours(now: tuple[int, ...], expected: tuple[int, .
 def test_nobody_is_lost_when_the_counts_start_anew_between_two_pictures(step: int):
     later = local(2026, 5, 4, 13, 30)
     begin = later - 0.1 * step
-    lines = DailyLines([DOOR], None, reset="13:30", kept={}, now=begin - 1)
+    lines = DailyLines([DOOR], MANIFEST, reset="13:30", kept={}, now=begin - 1)
     most: dict[float, float] = {}
     for number in range(30):
         with EdgeCounter(backend=FakeBackend([(40 + 8 * number, 120)])) as counter:
@@ -170,18 +172,3 @@ def test_nobody_is_lost_when_the_counts_start_anew_between_two_pictures(step: in
         most[found.since] = max(most.get(found.since, 0.0), found.into)
     assert len(most) == 2
     assert sum(most.values()) == 1
-
-
-def test_frames_that_come_too_rarely_are_told_with_the_camera(caplog: pytest.LogCaptureFixture):
-    lines = DailyLines([DOOR], None, reset=None, kept={}, now=NOON, camera="hall")
-    alone = LineCounter([DOOR])
-    with EdgeCounter(backend=FakeBackend([])) as counter:
-        result = counter.count(IMAGE)
-    for step in range(30):
-        lines.update(0.5 * step, NOON + 0.5 * step, result, IMAGE)
-        alone.update(0.5 * step, result, IMAGE)
-    named, plain = caplog.records
-    assert named.getMessage() == f"hall: {plain.getMessage()}"
-    assert plain.getMessage().startswith("frames come every 0.5 s or so: ")
-    assert named.camera == "hall"
-    assert not hasattr(plain, "camera")

@@ -15,7 +15,7 @@ from edgecount.cli._watch.observer import Observer
 from edgecount.runtime.sources.live import SourceHealth, SourceState
 from edgecount.watch.camera.alarms import PER_M2
 from edgecount.watch.page.contract import HUNG
-from edgecount.watch.readings import Event
+from edgecount.watch.readings import Event, Reading
 from edgecount.watch.sinks.base import SinkHealth
 
 
@@ -81,8 +81,10 @@ def test_events_have_fitting_levels(caplog: pytest.LogCaptureFixture) -> None:
             for kind, name, change, count, detail in kinds
         ]
     )
+    observer = Observer(service, Told())  # type: ignore[arg-type]
+    observer._seen.add("door")
     with caplog.at_level(logging.INFO):
-        Observer(service, Told()).look()  # type: ignore[arg-type]
+        observer.look()
     assert [(one.levelname, one.getMessage()) for one in caplog.records] == [
         ("WARNING", "door: the camera is lost: no answer"),
         ("INFO", "door: it is back"),
@@ -97,6 +99,21 @@ def test_events_have_fitting_levels(caplog: pytest.LogCaptureFixture) -> None:
         ("INFO", "door: the picture is good"),
     ]
     assert {vars(one)["camera"] for one in caplog.records} == {"door"}
+
+
+def test_a_camera_that_gave_no_picture_yet_is_not_lost(caplog: pytest.LogCaptureFixture) -> None:
+    def lost(camera: str) -> Event:
+        return Event(camera, 0.0, "camera", "", "lost", detail="no answer")
+
+    picture: Any = Reading.__new__(Reading)
+    object.__setattr__(picture, "camera", "yard")
+    service = StandIn([lost("door"), picture, lost("yard")])
+    with caplog.at_level(logging.INFO):
+        Observer(service, Told()).look()  # type: ignore[arg-type]
+    assert [one.getMessage() for one in caplog.records] == [
+        "door: the camera cannot be reached: no answer",
+        "yard: the camera is lost: no answer",
+    ]
 
 
 def test_systemd_hears_of_a_service_that_is_well() -> None:

@@ -20,8 +20,8 @@ with warnings.catch_warnings():
     warnings.filterwarnings("ignore", "Using `httpx` with `starlette.testclient`")
     from starlette.testclient import TestClient
 
+from edgecount._web.access import Access
 from edgecount.scenes import render_scene
-from edgecount.watch.page.access import Access
 from edgecount.watch.page.app import build_app
 
 HALL = {"polygon": [[0, 0], [1, 0], [1, 1], [0, 1]], "excluded": []}

@@ -4,8 +4,9 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
+from edgecount._web.assets import SHARED, assets
 from edgecount.errors import ConfigError, OutputError
-from edgecount.watch.page.assets import STATIC, assets
+from edgecount.watch.page.api import STATIC
 
 
 def test_state(client):
@@ -258,8 +259,9 @@ def test_hostile_names_stay_text(client, service):
 
 
 def test_the_page_is_small_and_asks_nobody_else():
-    files = assets()
-    assert sum(path.stat().st_size for path in STATIC.rglob("*") if path.is_file()) < 170_000
+    files = {**assets(SHARED), **assets(STATIC)}
+    paths = [*STATIC.rglob("*"), *SHARED.rglob("*")]
+    assert sum(path.stat().st_size for path in paths if path.is_file()) < 170_000
     assert (len(files["vendor/uplot.js"].content)) > 50_000
     for name, one in files.items():
         text = one.content.decode()

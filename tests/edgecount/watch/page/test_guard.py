@@ -5,7 +5,6 @@ import socket
 import pytest
 from starlette.websockets import WebSocketDisconnect
 
-from edgecount.watch.page.guard import client_of as who_asks
 from stand_in import EDITOR, WS
 
 ACKNOWLEDGE = "/api/cameras/door/alarms/crowded/acknowledge"
@@ -74,21 +73,6 @@ def test_other_sites_include_nothing(client, site):
     # But they may link to the page.
     headers = {"Sec-Fetch-Site": site, "Sec-Fetch-Dest": "document"}
     assert client.get("/", headers=headers).status_code == 200
-
-
-@pytest.mark.parametrize(
-    ("address", "who"),
-    [
-        ("10.0.0.7", "10.0.0.7"),
-        ("::ffff:10.0.0.7", "10.0.0.7"),
-        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
-        ("fe80::1%eth0", "fe80::1%eth0"),
-        ("unix", "unix"),
-    ],
-)
-def test_a_network_of_ipv6_is_one_client(address, who):
-    assert who_asks({"client": (address, 1)}) in {who, "fe80::/64"}
-    assert who_asks({}) == "unknown"
 
 
 def test_the_page_itself_changes_things(client, service):

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from starlette.websockets import WebSocketDisconnect
 
-from edgecount.watch.page.access import COOKIE, SESSION, Access
+from edgecount._web.access import SESSION, Access
+from edgecount.watch.page.tokens import COOKIE
 from edgecount.watch.readings import Event
 from stand_in import EDITOR, VIEWER, WS
 

@@ -65,7 +65,7 @@ def test_shapes_are_saved_and_pictures_kept(counter: EdgeCounter, tmp_path: Path
 def test_the_order_of_lines_is_the_same_after_a_restart(counter: EdgeCounter, tmp_path: Path):
     pytest.importorskip("starlette", reason='needs pip install "edgecount[watch]"')
     pytest.importorskip("httpx")
-    from edgecount.watch.page.access import Access
+    from edgecount._web.access import Access
     from edgecount.watch.page.app import build_app
 
     with warnings.catch_warnings():

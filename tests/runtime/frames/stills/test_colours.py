@@ -46,6 +46,25 @@ def test_a_preview_is_not_taken_for_the_picture(tmp_path: Path) -> None:
         read_image(write(tmp_path / "a.dng", file.getvalue()))
 
 
+@pytest.mark.parametrize("mode", ["CMYK", "YCbCr"])
+def test_colours_of_print_and_video_in_a_tiff(tmp_path: Path, mode: str) -> None:
+    picture = Image.fromarray(PICTURE).convert(mode)
+    picture.save(tmp_path / "a.tif")
+    rgb = np.asarray(picture.convert("RGB")).astype(int)
+    assert np.abs(read_image(tmp_path / "a.tif")[:, :, ::-1] - rgb).mean() < 2
+
+
+@pytest.mark.parametrize("photometric", [8, 9, 10])
+def test_lab_in_a_tiff_is_refused(tmp_path: Path, photometric: int) -> None:
+    file = io.BytesIO()
+    Image.fromarray(PICTURE).convert("LAB").save(file, "TIFF")
+    entry = struct.pack("<HHI", 262, 3, 1)
+    data = bytearray(file.getvalue())
+    struct.pack_into("<H", data, data.index(entry) + 8, photometric)
+    with pytest.raises(SourceError, match=r"colours are CIE L\*a\*b\*; save it as RGB"):
+        read_image(write(tmp_path / "a.tif", bytes(data)))
+
+
 @pytest.mark.parametrize("white", [1, 31, 100, 255, 1000, 65535])
 @pytest.mark.parametrize("kind", ["P2", "P3", "P5", "P6"])
 def test_white_of_a_pnm_is_what_its_header_says(tmp_path: Path, kind: str, white: int) -> None:

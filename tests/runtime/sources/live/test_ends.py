@@ -197,7 +197,7 @@ def test_a_file_is_no_camera(tmp_path: Path) -> None:
         ({"open_timeout": 0}, "open_timeout: expected seconds, more than 0, got 0"),
         ({"first_timeout": "1"}, "first_timeout: expected seconds, more than 0, got '1'"),
         ({"stall_timeout": float("nan")}, "stall_timeout: expected seconds, more than 0, got nan"),
-        ({"give_up": -1}, "give_up: expected seconds, more than 0, got -1"),
+        ({"give_up": -1}, "give_up: expected seconds, more than 0, or None, got -1"),
         ({"backoff": 1}, "backoff: expected two numbers"),
         ({"backoff": (2, 1)}, "backoff: expected the shorter time first"),
         ({"backoff": (0, 1)}, "backoff: expected seconds, more than 0, got 0"),

@@ -20,7 +20,7 @@ INTERVAL = 10.0  # s between pictures, as they say; none is waited for
 def core(monkeypatch) -> Any:
     """Return the core of a reader that nobody has started, with one picture to take."""
     monkeypatch.setattr(live_core, "_SOON", 4.0)
-    core = live_core.Core("camera", lambda: None, LiveOptions())
+    core = live_core.Core("camera", lambda: None, LiveOptions(), True)
     for number in range(3):
         hand(core, number)
     return core

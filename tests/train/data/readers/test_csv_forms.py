@@ -56,6 +56,24 @@ def test_columns_of_boxes_go_by_their_names(tmp_path, text):
     assert sample.points.tolist() == [[10, 20]]
 
 
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("0.jpg,8,16,12,24\n1.jpg,30,20,44,40\n", "left, top, right, bottom, read as x,y,w,h"),
+        ("image,x,y,w,h\n0.jpg,0,16,12,20\n1.jpg,30,0,14,9\n", "centres at the very edge"),
+        ("image,x,y,w,h\n0.jpg,8,16,12,24\n1.jpg,30,20,44,40\n", ""),  # named, so it is meant
+        ("0.jpg,8,16,12,24\n1.jpg,30,20,14,10\n", ""),
+        ("image,x,y,w,h\n0.jpg,0,16,12,20\n", ""),
+        ("image,left,top,w,h\n0.jpg,0,0,12,20\n1.jpg,30,0,14,9\n", ""),
+        ("0.jpg,0,16\n1.jpg,30,0\n", ""),
+    ],
+)
+def test_boxes_that_look_like_others_are_hinted_at(tmp_path, text, hint):
+    _, reading = read_set("csv", table(tmp_path, text))
+    assert hint in "".join(reading.notes)
+    assert list(reading.notes.values()) == ([2] if hint else [])
+
+
 def test_beside_four_sides_width_and_height_are_those_of_the_image(tmp_path):
     text = "filename,width,height,xmin,ymin,xmax,ymax\n0.jpg,128,96,8,16,12,24\n"
     (sample,) = read_samples("csv", table(tmp_path, text))

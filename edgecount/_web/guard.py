@@ -16,8 +16,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse, RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from edgecount.watch.page.access import COOKIE, Access, Role, is_loopback
-from edgecount.watch.page.limits import RateLimit
+from edgecount._web.access import Access, Role, is_loopback
+from edgecount._web.limits import RateLimit
 
 HEADERS = {
     "Content-Security-Policy": (
@@ -34,7 +34,6 @@ HEADERS = {
 }
 MOST_BYTES = 256 * 1024  # of a request's body
 _BODY_SECONDS = 15.0  # in which it has to come
-_OTHER_NAME = "the page is not served under this name; add it to serve.hosts in the config"
 _LONGEST_TARGET = 4096  # of path and query
 # Without a token; a session may have ended before somebody leaves it:
 _OPEN = frozenset({"/login", "/logout", "/static/login.css", "/static/icon.svg", "/health"})
@@ -50,16 +49,18 @@ class Limits:
     """Limits and names of an app behind the guard.
 
     Attributes:
-        body: most bytes of a request's body.
-        writes: changes that a client may make in a minute.
         cookie: name of the cookie of a login. Browsers send cookies to every port of a host.
         other_name: line for who asks for the page under a name that is not its own.
+        body: most bytes of a request's body.
+        writes: changes that a client may make in a minute.
+        read_only: line for who would change something where nothing may be changed; empty: it may.
     """
 
+    cookie: str
+    other_name: str
     body: int = MOST_BYTES
     writes: int = 60
-    cookie: str = COOKIE
-    other_name: str = _OTHER_NAME
+    read_only: str = ""
 
 
 class Guard:
@@ -69,10 +70,9 @@ class Guard:
         app: the app behind it; `scope["state"]["role"]` is "viewer", "editor" or None there, and
             of a WebSocket `scope["state"]["stays"]` tells whether its login still holds.
         access: the tokens.
+        limits: limits and names of the app.
         hosts: names by which the page may be asked for, besides addresses and this machine's name.
         listens: name or address that the page listens at.
-        read_only: whether nothing may be changed.
-        limits: limits and names of the app.
     """
 
     def __init__(
@@ -80,13 +80,11 @@ class Guard:
         app: ASGIApp,
         *,
         access: Access,
+        limits: Limits,
         hosts: Collection[str] = (),
         listens: str = "127.0.0.1",
-        read_only: bool = False,
-        limits: Limits = Limits(),
     ) -> None:
-        self._app, self._access, self._read_only = app, access, read_only
-        self._limits = limits
+        self._app, self._access, self._limits = app, access, limits
         self._local = is_loopback(listens)
         machine = socket.gethostname().lower()
         own = {"localhost"} if self._local else {"localhost", machine, f"{machine}.local"}
@@ -173,8 +171,8 @@ class Guard:
     def _forbid(self, scope: Scope, role: Role) -> tuple[Any, ...] | None:
         if scope["type"] == "websocket":
             return None
-        if self._read_only:
-            return 403, "the page is read-only (serve.read_only in the config)"
+        if self._limits.read_only:
+            return 403, self._limits.read_only
         if role != "editor":
             return 403, "only editors may change something; log in with the editors' token"
         wait = self._writes.take(client_of(scope))

@@ -1,4 +1,4 @@
-"""The page's own files, read once: no path of a request ever reaches the disk."""
+"""A page's own files, read once: no path of a request ever reaches the disk."""
 
 from __future__ import annotations
 
@@ -37,26 +37,25 @@ class Asset:
     tag: str
 
 
-STATIC = Path(__file__).parent / "static"
+SHARED = Path(__file__).parent / "static"
+"""Folder of the files that both pages have."""
 
 
 @cache
-def assets(folder: Path = STATIC) -> dict[str, Asset]:
+def assets(folder: Path) -> dict[str, Asset]:
     """Return the files of a folder by their path in it, with slashes."""
     found = sorted(path for path in folder.rglob("*") if path.suffix in _TYPES)
     return {path.relative_to(folder).as_posix(): _read(path) for path in found}
 
 
-def form(name: str, refusal: str = "", *, folder: Path = STATIC) -> str:
+def form(name: str, refusal: str, folder: Path) -> str:
     """Return a form that asks for a token, with the reason why the last one was refused."""
     return assets(folder)[name].content.decode().replace("<!-- refusal -->", refusal)
 
 
-def serve(
-    request: Request, name: str, status: int = 200, *, folder: Path = STATIC
-) -> Response | None:
-    """Return the answer with a file of a folder; None if there is none of that name."""
-    asset = assets(folder).get(name)
+def serve(request: Request, name: str, folder: Path) -> Response | None:
+    """Return the answer with a file of a page's folder, or of both pages; None: there is none."""
+    asset = assets(folder).get(name) or assets(SHARED).get(name)
     if asset is None:
         return None
     headers = {"ETag": asset.tag, "Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
@@ -65,7 +64,7 @@ def serve(
     content = asset.content
     if "gzip" in request.headers.get("accept-encoding", ""):
         content, headers["Content-Encoding"] = asset.packed, "gzip"
-    return Response(content, status, headers, media_type=asset.kind)
+    return Response(content, headers=headers, media_type=asset.kind)
 
 
 def _read(path: Path) -> Asset:

@@ -28,21 +28,24 @@ class AppServer:
         host: name or address to listen at.
         port: port to listen at; 0 takes a free one.
         setting: name of what says where to listen, for messages.
+        websockets: whether the app has WebSockets.
 
     Raises:
         ImportError: uvicorn is not installed.
     """
 
-    def __init__(self, app: ASGIApp, host: str, port: int, *, setting: str) -> None:
+    def __init__(
+        self, app: ASGIApp, host: str, port: int, *, setting: str, websockets: bool = False
+    ) -> None:
         import uvicorn
 
-        from edgecount.watch.page.patience import ImpatientProtocol
+        from edgecount._web.patience import ImpatientProtocol
 
         self._host, self._port, self._setting = host, port, setting
         config = uvicorn.Config(
             app,
             lifespan="on",
-            ws="websockets-sansio",
+            ws="websockets-sansio" if websockets else "none",
             ws_max_size=_LONGEST_MESSAGE,
             ws_ping_timeout=60.0,  # pings wait behind pictures, which may take that long
             ws_per_message_deflate=False,  # pictures are compressed, and zip bombs are not wanted
