@@ -14,9 +14,11 @@ from typing import Any
 import torch
 
 from edgecount.errors import ConfigError
-from edgecount.train.checkpoint import load_checkpoint
+from edgecount.train.checkpoint import config_of, load_checkpoint
+from edgecount.train.learner import load_matching
+from edgecount.train.models import build_model
 
-_KEPT = ("config", "step", "objective")
+_KEPT = ("config", "step", "objective", "held_out")
 
 
 def average(paths: Sequence[Path], shares: Sequence[float] | None = None) -> dict[str, Any]:
@@ -26,7 +28,8 @@ def average(paths: Sequence[Path], shares: Sequence[float] | None = None) -> dic
     to the weights.
 
     Args:
-        paths: checkpoints of one network, two or more.
+        paths: checkpoints of one network, two or more; all but the last may be deployed models
+            (.onnx) of it, such as the released one that the stages began with.
         shares: weight of each in the mean, above 0; None: the same for all.
 
     Raises:
@@ -40,21 +43,32 @@ def average(paths: Sequence[Path], shares: Sequence[float] | None = None) -> dic
         raise ConfigError(
             f"average: expected a share above 0 for each of {len(paths)} checkpoints, got {given}"
         )
-    states = [load_checkpoint(path) for path in paths]
-    for path, state in zip(paths, states, strict=True):
-        if _shapes(state) != _shapes(states[0]):
-            raise ConfigError(f"average: {path} has another network than {paths[0]}")
+    last = load_checkpoint(paths[-1])
+    every = [_weights(path, last) for path in paths[:-1]] + [last["ema"]]
+    for path, weights in zip(paths, every, strict=True):
+        if _shapes(weights) != _shapes(last["ema"]):
+            raise ConfigError(f"average: {path} has another network than {paths[-1]}")
     total = sum(given)
     mean = {
-        name: _mean([state["ema"][name] for state in states], [share / total for share in given])
-        for name in states[0]["ema"]
+        name: _mean([weights[name] for weights in every], [share / total for share in given])
+        for name in last["ema"]
     }
-    kept = {name: states[-1][name] for name in _KEPT if name in states[-1]}
+    kept = {name: last[name] for name in _KEPT if name in last}
     return {**kept, "ema": mean}
 
 
-def _shapes(state: dict[str, Any]) -> dict[str, torch.Size]:
-    return {name: tensor.shape for name, tensor in state["ema"].items()}
+def _weights(path: Path, last: dict[str, Any]) -> dict[str, torch.Tensor]:
+    if path.suffix != ".onnx":
+        weights: dict[str, torch.Tensor] = load_checkpoint(path)["ema"]
+        return weights
+    model = config_of(last).model
+    network = build_model(model.name, model.options)
+    load_matching(network, path)
+    return network.state_dict()
+
+
+def _shapes(weights: dict[str, torch.Tensor]) -> dict[str, torch.Size]:
+    return {name: tensor.shape for name, tensor in weights.items()}
 
 
 def _mean(tensors: list[torch.Tensor], shares: list[float]) -> torch.Tensor:
