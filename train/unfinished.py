@@ -12,10 +12,9 @@ from edgecount.train.checkpoint import config_of
 
 log = logging.getLogger(__name__)
 
-_REASONS = {
-    True: "the run has not come to its end: continue it with --resume",
-    False: "the run holds no images out to fit them to (split, holdout, folds)",
-}
+_NOT_ENDED = "the run has not come to its end: continue it with --resume"
+_NOT_FITTED = "the run ended before they were fitted: --resume fits them"
+_NOTHING_HELD = "the run holds no images out to fit them to (split, holdout, folds)"
 
 
 def tell_what_lacks(path: Path, state: Mapping[str, Any], manifest: Manifest) -> None:
@@ -29,7 +28,8 @@ def tell_what_lacks(path: Path, state: Mapping[str, Any], manifest: Manifest) ->
     config = config_of(dict(state))
     held = [one for one in config.data if one.holds_out or one.name in config.leave_out]
     if "postprocess" not in state:
-        log.warning("%s: %s: %s", path, _defaults(manifest), _REASONS[bool(held)])
+        reason = _NOT_FITTED if state["step"] >= config.steps else _NOT_ENDED
+        log.warning("%s: %s: %s", path, _defaults(manifest), reason if held else _NOTHING_HELD)
         return
     resized = [one.name for one in held if one.shrink < 1 or one.enlarge > 1]
     # Checkpoints from before there was a choice have no such key.

@@ -85,7 +85,7 @@ def facts_section(manifest: Manifest, onnx: OnnxFacts) -> str:
             for count in (10, 100, 1000)
         ]
         rows.append((f"{post.interval.coverage:.0%} interval", "; ".join(ends)))
-    rows.append(("steps", f"{manifest.training['steps']:,}"))
+    rows.append(("steps of the last stage", f"{manifest.training['steps']:,}"))
     rows.append(("licence", manifest.licence or "not stated"))
     return table(["", ""], rows)
 

@@ -34,6 +34,9 @@ def test_defaults_are_named(tmp_path, caplog):
     assert "best.pt: the threshold (0.4) and the blend (from 1 to 4) are defaults, counts" in text
     assert "the run has not come to its end: continue it with --resume" in text
     assert "the run holds no images out" in told(state_of({}), tmp_path / "best.pt", caplog)
+    ended = state_of({"holdout": 0.5})
+    ended["step"] = ended["config"]["steps"]
+    assert "ended before they were fitted: --resume fits them" in told(ended, tmp_path, caplog)
 
 
 def test_a_finished_run_is_told_of_sizes_alone(tmp_path, caplog):

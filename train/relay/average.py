@@ -43,6 +43,11 @@ def average(paths: Sequence[Path], shares: Sequence[float] | None = None) -> dic
         raise ConfigError(
             f"average: expected a share above 0 for each of {len(paths)} checkpoints, got {given}"
         )
+    if paths[-1].suffix == ".onnx":
+        raise ConfigError(
+            "average: expected a checkpoint of edgecount train as the last, whose config and sets "
+            f"are kept, got {paths[-1]}: put it before the others"
+        )
     last = load_checkpoint(paths[-1])
     every = [_weights(path, last) for path in paths[:-1]] + [last["ema"]]
     for path, weights in zip(paths, every, strict=True):

@@ -67,3 +67,5 @@ def test_a_deployed_model_counts_as_a_checkpoint(tmp_path):
     assert mean["ema"].keys() == weights.keys()
     for name, value in weights.items():
         torch.testing.assert_close(mean["ema"][name], value * 2)
+    with pytest.raises(ConfigError, match="a checkpoint of edgecount train as the last"):
+        average([tmp_path / "last.pt", model_path("edgecount-n")])
