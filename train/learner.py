@@ -88,6 +88,13 @@ def make_learner(
     return Learner(fabric, system, network, objective, averaged, wrapped)
 
 
+def start_state(config: TrainConfig) -> dict[str, Any] | None:
+    """Return the checkpoint that a new run starts from; None where it is none, or not there."""
+    given = config.initial_weights or config.grow_from or config.prune_from
+    path = config.weights_path(given) if given.endswith(".pt") else None
+    return load_checkpoint(path) if path and path.is_file() else None
+
+
 def load_initial_weights(network: Network, config: TrainConfig, mixture: BatchStream) -> None:
     """Load the weights that a config names as a start.
 

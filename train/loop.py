@@ -33,6 +33,7 @@ from edgecount.train.learner import (
     make_learner,
     make_network,
     restore,
+    start_state,
     state_of,
 )
 from edgecount.train.lock import run_folder
@@ -135,12 +136,13 @@ def _run(
     torch.manual_seed(config.seed)
     parts = make_parts(config)
     with fabric.rank_zero_first():  # which renders the scenes that the others read
-        data = load_data(config, out, before)
+        data = load_data(config, out, before, None if before else start_state(config))
     if config.report and data.validation:
         from edgecount.train.report import check_packages
 
         check_packages()
     learner, mixture = start_learner(config, parts, data, fabric, before)
+    _record(out / "best.pt", data, config, before if fabric.is_global_zero else None)
     begin()
     zero, limit = fabric.is_global_zero, config.early_stop or float("inf")
     with closing(Journal(out, config, report, active=zero, step=learner.step)) as journal:
@@ -152,6 +154,14 @@ def _run(
     if fabric.is_global_zero:
         _finish(out, data, config, journal, fabric.device, progress)
     return out / ("best.pt" if (out / "best.pt").exists() else "last.pt")
+
+
+def _record(best: Path, data: Data, config: TrainConfig, before: dict[str, Any] | None) -> None:
+    """Write into the best weights of a run of older code, which is resumed, what it holds out."""
+    if before and KEY not in before and best.exists():
+        state = load_checkpoint(best)
+        kept = {**state["config"], "held_out_size": config.held_out_size}
+        save_checkpoint(best, {**state, "config": kept, KEY: records_to_dict(data.drawn)})
 
 
 def make_parts(config: TrainConfig) -> tuple[Network, Objective]:
@@ -297,7 +307,8 @@ def _finish(
     from edgecount.train.postprocess.fusion import fit_postprocess
 
     total = sum(map(len, data.validation.values()))
-    for path in (out / "last.pt", out / "best.pt"):
+    # last.pt, which tells that a run is done, at the end.
+    for path in (out / "best.pt", out / "last.pt"):
         if path.exists():
             state = load_checkpoint(path)
             if "postprocess" not in state:  # a run that is resumed at its end has it already

@@ -7,6 +7,7 @@ config.pbtxt says which it is. Both need edgecount in the server's Python (see D
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import triton_python_backend_utils as triton  # the server's own
@@ -85,7 +86,8 @@ class Postprocess(Step):
 
     def _is_as_measured(self, geometry):
         """Return whether the frame is as large in the network as where the interval was fitted."""
-        spec = self.manifest.input
+        # One size for all frames is the file's, and not what the model was measured at.
+        spec = replace(self.manifest.input, static_size=None)
         return geometry.resized == input_geometry(geometry.size, spec, spec.max_side).resized
 
     def run(self, size, *maps):

@@ -15,7 +15,7 @@ from edgecount._numbers import is_finite
 from edgecount.analytics._checks import check_size
 from edgecount.analytics._heights import ground_under
 from edgecount.errors import ConfigError
-from edgecount.regions import Region, refuse_shares
+from edgecount.regions import Region, computed_region, refuse_shares
 from edgecount.regions.outline import outline, trapezoids
 from edgecount.result import CountResult
 
@@ -211,7 +211,7 @@ class GroundPlane:
         Raises:
             ConfigError: it makes no sense, or reaches to the horizon or above it.
         """
-        region = region if isinstance(region, Region) else Region("polygon", region)
+        region = region if isinstance(region, Region) else computed_region("polygon", region)
         corners = region.polygon_in(self.size)
         (left, top), (right, bottom) = corners.min(axis=0) - 1, corners.max(axis=0) + 1
         width, height = self.size

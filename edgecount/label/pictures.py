@@ -15,7 +15,7 @@ from edgecount._jpeg import encode_jpeg
 from edgecount.errors import SourceError
 from edgecount.label.table import unfit_name
 from edgecount.runtime.frames.images import MAX_PIXELS, read_image
-from edgecount.runtime.sources.suffixes import IMAGE_SUFFIXES, natural_order
+from edgecount.runtime.sources.suffixes import is_image_name, natural_order
 
 if TYPE_CHECKING:
     import numpy as np
@@ -162,7 +162,7 @@ class Pictures:
                 found = [
                     entry.name
                     for entry in entries
-                    if entry.name.lower().endswith(IMAGE_SUFFIXES)
+                    if is_image_name(entry.name)
                     and not entry.name.startswith(".")
                     and entry.is_file()
                 ]

@@ -78,7 +78,6 @@ def count_images(
     Raises:
         SourceError: the images cannot be listed, or there is none.
         ModelError: the model is missing or damaged.
-        BackendError: there is no such backend.
         ConfigError: an option makes no sense.
     """
     import ray

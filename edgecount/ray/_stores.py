@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgecount.errors import SourceError
 from edgecount.runtime.frames.stills.formats import HEAD, is_image
-from edgecount.runtime.sources.suffixes import IMAGE_SUFFIXES
+from edgecount.runtime.sources.suffixes import is_image_name
 from edgecount.runtime.sources.urls import is_azure, shown_url
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ def _relative(path: str, folder: str) -> str:
 
 def _is_shown_image(path: str) -> bool:
     hidden = any(part.startswith(".") for part in path.split("/"))
-    return not hidden and path.lower().endswith(IMAGE_SUFFIXES)
+    return not hidden and is_image_name(path)
 
 
 @contextmanager

@@ -97,6 +97,8 @@ class Region:
 
     def renamed(self, name: str) -> Region:
         """Return the same region with another name."""
+        if not self.fractions:  # it may be one that was computed, and lie within a pixel
+            return computed_region(name, self.polygon, self.excluded)
         return Region(name, self.polygon, fractions=self.fractions, excluded=self.excluded)
 
 

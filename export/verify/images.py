@@ -17,6 +17,7 @@ from edgecount.export.verify.compare import NamedImage
 from edgecount.runtime.frames.images import read_image
 from edgecount.runtime.pipeline.preprocess import input_geometry, write_input
 from edgecount.runtime.sources.open import IMAGE_SUFFIXES
+from edgecount.runtime.sources.suffixes import is_image_name
 
 if TYPE_CHECKING:
     from edgecount.manifest import InputSpec
@@ -55,7 +56,7 @@ class ImageFolder:
         """
         if not folder.is_dir():
             raise ConfigError(f"{option}: expected a folder of images, there is none at {folder}")
-        found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
+        found = sorted(path for path in folder.rglob("*") if is_image_name(path.name))
         if not found:
             kinds = ", ".join(suffix[1:] for suffix in IMAGE_SUFFIXES)
             raise ConfigError(f"{option}: expected images ({kinds}) in {folder}, found none")

@@ -19,6 +19,7 @@ from edgecount.runtime.sources.once import warn_once
 _log = logging.getLogger(__name__)
 
 PLAYLISTS = ("hls", "dash")
+_STILLS = ("mjpeg", "png", "bmp", "gif", "webp", "tiff")  # codecs of covers, beside a video's
 
 # Reasons for which a stream cannot be opened now or later.
 _PERMANENT = (
@@ -81,7 +82,9 @@ def video_track(container: Any, name: str) -> Any:
     """Return the track of a container that is counted; None if there is no video in it.
 
     Of several it is the largest, as heads are largest there; of equal ones the one that the file
-    marks as its default, and else FFmpeg's choice. The variants of a playlist are one picture.
+    marks as its default, and else FFmpeg's choice. Covers and previews are left out, though no
+    muxer marked them: single pictures, tracks far shorter than the longest, and stills beside a
+    video. The variants of a playlist are one picture.
 
     Args:
         container: an `av.InputContainer`.
@@ -91,9 +94,11 @@ def video_track(container: Any, name: str) -> Any:
         An `av.VideoStream`, which may lack a decoder.
     """
     best = container.streams.best("video")
-    tracks = [track for track in container.streams.video if _is_video(track)]
-    if len(tracks) < 2 or container.format.name.startswith(PLAYLISTS):
+    tracks = _moving([track for track in container.streams.video if _is_video(track)])
+    if container.format.name.startswith(PLAYLISTS) or not tracks:
         return best
+    if len(tracks) == 1:
+        return tracks[0]
 
     def rank(track: Any) -> tuple[int, bool, bool]:
         codec = track.codec_context
@@ -117,6 +122,19 @@ def _is_video(track: Any) -> bool:
     """Return whether a track can be decoded, and is neither a cover nor a preview."""
     aside = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
     return getattr(track, "codec_context", None) is not None and not track.disposition & aside
+
+
+def _moving(tracks: list[Any]) -> list[Any]:
+    """Return the tracks that may be the video, where some are covers or previews; else all."""
+    tracks = [one for one in tracks if one.codec_context.name not in _STILLS] or tracks
+    tracks = [one for one in tracks if one.frames != 1] or tracks  # 0: the file does not say
+    longest = max(map(_seconds, tracks), default=0.0)
+    return [one for one in tracks if not 0 < _seconds(one) < longest / 2]
+
+
+def _seconds(track: Any) -> float:
+    """Return how long a track lasts; 0 where the container does not say."""
+    return float(track.duration * track.time_base) if track.duration else 0.0
 
 
 def _kind(error: Exception, *, is_download: bool) -> type[SourceError]:

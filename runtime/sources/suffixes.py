@@ -44,6 +44,11 @@ def kind_of(name: str) -> str:
     return overlay or PurePath(name).suffix.lower()
 
 
+def is_image_name(name: str) -> bool:
+    """Return whether a file in a folder is an image by its name, and no overlay of edgecount."""
+    return kind_of(name) in IMAGE_SUFFIXES
+
+
 def counted_kinds(suffixes: Counter[str]) -> str:
     """Return the number of files of kinds that are not read, and the most frequent of them first.
 

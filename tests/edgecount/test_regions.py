@@ -282,6 +282,7 @@ def test_shares_and_pixels_are_not_mistaken() -> None:
     assert area([(0, 0), (1, 0), (1, 1.5), (0, 1.5)]) == 1.5
     tiny = Region("hall", hall, fractions=True).in_size((1, 1))
     assert (tiny.polygon.tolist(), tiny.fractions) == ([list(point) for point in hall], False)
+    assert read_regions({"mine": tiny})[0].polygon.tolist() == tiny.polygon.tolist()
     with pytest.raises(ConfigError, match="each number in percent"):
         parse_region("gate:0%,0;50%,0;50%,100%")
 

@@ -154,9 +154,11 @@ def test_steps_count_as_edgecounter_does(served, add_counting, tmp_path, shape):
     np.testing.assert_array_equal(found["density"], expected.density)
 
 
-@pytest.mark.parametrize(("max_side", "is_told"), [(None, True), (64, False)])
+@pytest.mark.parametrize(
+    ("max_side", "static", "is_told"), [(None, None, True), (64, None, False), (None, 64, False)]
+)
 def test_the_interval_is_told_only_where_it_was_measured(
-    served, add_counting, tmp_path, max_side, is_told
+    served, add_counting, tmp_path, max_side, static, is_told
 ):
     """As `EdgeCounter` does, which has none for frames that are shrunk for another reason."""
     folder = network(tmp_path)
@@ -164,6 +166,9 @@ def test_the_interval_is_told_only_where_it_was_measured(
         small_manifest().postprocess, interval=IntervalSpec(0.9, 1, 1, 2, 0, 0, 0)
     )
     manifest = dataclasses.replace(small_manifest(), postprocess=post)
+    if static:  # of one size, half of the frame's
+        spec = dataclasses.replace(manifest.input, static_size=(static, static))
+        manifest = dataclasses.replace(manifest, input=spec)
     (folder / "manifest.json").write_text(manifest.to_json())
     add_counting(folder, max_side=max_side)
     given = run(served, tmp_path / "small-preprocess", {"frame": np.zeros((64, 128, 3), np.uint8)})

@@ -128,8 +128,8 @@ def test_validation_is_limited_and_shows_its_progress(settings, tmp_path):
     loop.train(config_from_dict(settings), tmp_path, progress=lambda *done: seen.append(done))
     assert seen == [
         ("validation of part_X", 1, 1),
-        ("threshold of last.pt", 1, 1),
         ("threshold of best.pt", 1, 1),
+        ("threshold of last.pt", 1, 1),
     ]
     settings["validation_images"] = 0
     everything = load_held_out(config_from_dict(settings), tmp_path)

@@ -11,7 +11,7 @@ from typing import Any
 
 from edgecount.errors import ConfigError
 from edgecount.manifest import InputSpec
-from edgecount.train.config import DataConfig, TrainConfig
+from edgecount.train.config import DataConfig, TrainConfig, config_from_dict
 from edgecount.train.data.drawn import (
     Parts,
     Record,
@@ -52,7 +52,12 @@ class Data:
     drawn: dict[str, Record] = field(default_factory=dict)
 
 
-def load_data(config: TrainConfig, out: Path, before: Mapping[str, Any] | None = None) -> Data:
+def load_data(
+    config: TrainConfig,
+    out: Path,
+    before: Mapping[str, Any] | None = None,
+    start: Mapping[str, Any] | None = None,
+) -> Data:
     """Read every set of the mixture; rendered scenes go to ``out``.
 
     Of each held-out set ``validation_images`` are kept, if the config says so.
@@ -62,6 +67,8 @@ def load_data(config: TrainConfig, out: Path, before: Mapping[str, Any] | None =
         out: folder of the run.
         before: a checkpoint of the run, which holds out what it has held out before; None: a new
             run.
+        start: the checkpoint that a new run starts from; of a set from which its run drew in the
+            same way the same is held out, because all else was trained on.
 
     Raises:
         ConfigError: a set's entry makes no sense.
@@ -77,7 +84,7 @@ def load_data(config: TrainConfig, out: Path, before: Mapping[str, Any] | None =
         samples = _read(entry, config, out)
         if entry.name in config.leave_out or entry.holds_out:
             samples, held = _hold_out(
-                entry, samples, config, data, _folder(entry, config, out), before
+                entry, samples, config, data, _folder(entry, config, out), before, start
             )
             resized = config.held_out_size == "trained"
             data.validation[entry.name] = _sized(held, entry, config, resized=resized)
@@ -149,6 +156,7 @@ def _hold_out(
     data: Data,
     root: Path,
     before: Mapping[str, Any] | None,
+    start: Mapping[str, Any] | None,
 ) -> Parts:
     """Return the samples that are trained on and those that are held out; keep what is drawn."""
     left_out = entry.name in config.leave_out
@@ -156,8 +164,11 @@ def _hold_out(
     if left_out or not (entry.weight or entry.split):
         held = samples
     else:
-        record = None if before is None else records_in(before).get(entry.name)
-        rest, held = _part(entry, samples, root, before, record)
+        origin = before
+        if before is None and start and (entry.holdout or entry.folds):
+            origin = start if _drew_alike(entry, start) else None
+        record = None if origin is None else records_in(origin).get(entry.name)
+        rest, held = _part(entry, samples, root, origin, record)
         if is_recorded(entry):
             data.drawn[entry.name] = record or record_of(samples, held, root)
     if entry.name in data.validation:
@@ -175,6 +186,15 @@ def _hold_out(
             "or hold out fewer"
         )
     return rest, held
+
+
+def _drew_alike(entry: DataConfig, state: Mapping[str, Any]) -> bool:
+    """Return whether the run of a checkpoint drew from a set in the same way."""
+    keys = ("reader", "path", "holdout", "folds", "fold", "exclude", "only")
+    return any(
+        all(getattr(one, key) == getattr(entry, key) for key in keys)
+        for one in config_from_dict(state["config"]).data
+    )
 
 
 def _part(

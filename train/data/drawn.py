@@ -101,7 +101,7 @@ def take(samples: Sequence[Sample], entry: DataConfig, record: Record, root: Pat
         )
     if more + len(lost) > 0:
         log.warning(
-            "%s: %d images have come since the run began: none of them is held out",
+            "%s: images that have come since the run began: %d; none of them is held out",
             entry.name,
             more + len(lost),
         )
@@ -118,6 +118,11 @@ def take(samples: Sequence[Sample], entry: DataConfig, record: Record, root: Pat
 
 def draw_by_order(samples: Sequence[Sample], entry: DataConfig) -> Parts:
     """Draw from the files in their order, as runs without a record have done."""
+    log.warning(
+        "%s: the checkpoint is of an older version, which kept no record of what it held out: if "
+        "images came or went since it began, some of those that are held out now were trained on",
+        entry.name,
+    )
     if entry.folds:
         return hold_out_fold(samples, entry.fold, entry.folds)
     return hold_out(samples, _number(samples, entry))

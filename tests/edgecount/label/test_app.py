@@ -38,6 +38,7 @@ def decoded(answer):
 def test_the_pictures_of_the_folder(client, folder):
     (folder / "notes.txt").write_text("no picture")
     (folder / ".hidden.jpg").write_bytes(b"")
+    (folder / "a.overlay.jpg").write_bytes(b"")
     state = client.get("/api/state").json()
     assert [one["name"] for one in state["pictures"]] == ["a.jpg", "b.png", "c.jpg"]
     assert {one["state"] for one in state["pictures"]} == {"new"}

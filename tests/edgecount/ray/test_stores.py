@@ -24,7 +24,15 @@ def test_names_of_a_folder(crowd: Path) -> None:
 def test_hidden_files_and_others_are_left_out(tmp_path: Path) -> None:
     from edgecount.ray._stores import Stores
 
-    for name in ("a.png", "B.JPG", "clip.mp4", "notes.txt", ".hidden.png", ".folder/c.png"):
+    for name in (
+        "a.png",
+        "B.JPG",
+        "a.overlay.png",
+        "clip.mp4",
+        "notes.txt",
+        ".hidden.png",
+        ".folder/c.png",
+    ):
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
         path.touch()

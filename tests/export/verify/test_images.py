@@ -27,6 +27,7 @@ def folder(tmp_path):
         name = tmp_path / ("more" if index % 2 else ".") / f"{index:02}.png"
         cv2.imwrite(str(name), cv2.resize(coarse, (96, 64)))
     (tmp_path / "notes.txt").write_text("no image")
+    (tmp_path / "00.overlay.png").write_bytes(b"of an earlier count")
     return tmp_path
 
 

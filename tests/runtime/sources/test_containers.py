@@ -76,3 +76,40 @@ def test_a_cover_is_no_track(write, caplog):
         frames = list(VideoSource(write("cover.mp4", buffer.getvalue())).frames())
     assert [frame.image.shape[:2] for frame in frames] == [(48, 64)]
     assert caplog.messages == []
+
+
+@pytest.mark.parametrize("container", ["matroska", "mp4", "mov"])
+def test_a_picture_that_nobody_marked_as_a_cover_is_none_either(write, container):
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format=container) as output:
+        video: Any = output.add_stream("libx264", rate=25)
+        video.width, video.height, video.pix_fmt = *SMALL, "yuv420p"
+        cover: Any = output.add_stream("mjpeg", rate=25)
+        cover.width, cover.height, cover.pix_fmt = *LARGE, "yuvj420p"
+        for stream, size, number in ((video, SMALL, 5), (cover, LARGE, 1)):
+            for index in range(number):
+                frame = av.VideoFrame.from_ndarray(picture(0, size), "bgr24")
+                frame.pts, frame.time_base = index, Fraction(1, 25)
+                output.mux(stream.encode(frame))
+            output.mux(stream.encode(None))
+    frames = list(VideoSource(write("cover.bin", buffer.getvalue())).frames())
+    assert [frame.image.shape[:2] for frame in frames] == 5 * [(48, 64)]
+
+
+@pytest.mark.parametrize("container", ["mp4", "mov"])
+def test_a_track_of_a_single_picture_is_not_the_video(write, container):
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format=container) as output:
+        streams: list[Any] = []
+        for size in (SMALL, LARGE):
+            stream: Any = output.add_stream("libx264", rate=25)
+            stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
+            streams.append(stream)
+        for stream, size, number in zip(streams, (SMALL, LARGE), (30, 1), strict=True):
+            for index in range(number):
+                frame = av.VideoFrame.from_ndarray(picture(0, size), "bgr24")
+                frame.pts, frame.time_base = index, Fraction(1, 25)
+                output.mux(stream.encode(frame))
+            output.mux(stream.encode(None))
+    frames = list(VideoSource(write("single.bin", buffer.getvalue())).frames())
+    assert [frame.image.shape[:2] for frame in frames] == 30 * [(48, 64)]

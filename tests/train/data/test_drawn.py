@@ -18,6 +18,7 @@ from edgecount.train.data.assemble import load_data, load_held_out
 from edgecount.train.data.drawn import draw
 from edgecount.train.data.readers import read_samples
 from edgecount.train.data.splits import hold_out
+from edgecount.train.learner import start_state
 from edgecount.train.loop import train
 
 ROWS = "image,x,y\n"
@@ -61,7 +62,7 @@ def test_a_run_keeps_what_it_holds_out_while_its_folder_grows(settings, tmp_path
         state = load_checkpoint(tmp_path / "run" / name)
         held = load_held_out(config_of(state), tmp_path / "run", state)["mine"]
         assert names(held) == begun
-    assert "mine: 6 images have come since the run began: none of them is held" in caplog.text
+    assert "mine: images that have come since the run began: 6; none of them is held" in caplog.text
     longer = config_from_dict(settings | {"steps": 4, "evaluate_every": 4})
     train(longer, tmp_path / "run", device="cpu", resume=True)
     state = load_checkpoint(tmp_path / "run" / "last.pt")
@@ -99,8 +100,39 @@ def test_an_older_checkpoint_draws_as_it_did(settings, tmp_path):
     assert names(load_held_out(config_of(state), tmp_path / "run", state)["mine"]) == expected
     assert names(load_held_out(config, tmp_path / "run")["mine"]) != expected
     train(config_from_dict(settings | {"steps": 4}), tmp_path / "run", device="cpu", resume=True)
-    kept = load_checkpoint(path)["held_out"]["mine"]
-    assert {file.removesuffix(".png") for file in kept["files"]} == expected
+    for written in ("best.pt", "last.pt"):
+        kept = load_checkpoint(tmp_path / "run" / written)["held_out"]["mine"]
+        assert {file.removesuffix(".png") for file in kept["files"]} == expected
+
+
+def test_the_record_is_added_to_best_weights_that_no_validation_replaces(settings, tmp_path):
+    train(config_from_dict(settings), tmp_path / "run", device="cpu")
+    best, last = (tmp_path / "run" / name for name in ("best.pt", "last.pt"))
+    for path in (best, last):
+        state = load_checkpoint(path)
+        del state["held_out"], state["config"]["held_out_size"]
+        save_checkpoint(path, state)
+    more = config_from_dict(settings | {"steps": 3, "evaluate_every": 50, "early_stop": 1})
+    train(more, tmp_path / "run", device="cpu", resume=True)
+    assert load_checkpoint(best)["held_out"] == load_checkpoint(last)["held_out"]
+
+
+def test_a_run_from_the_weights_of_another_holds_out_the_same(settings, tmp_path):
+    config = config_from_dict(settings)
+    train(config, tmp_path / "run", device="cpu")
+    path = tmp_path / "run" / "last.pt"
+    begun = names(load_held_out(config, tmp_path / "run")["mine"])
+    write_pictures(tmp_path / "mine", range(20, 40))
+    further = config_from_dict(settings | {"initial_weights": str(path)})
+    state = start_state(further)
+    assert names(load_data(further, tmp_path / "new", None, state).validation["mine"]) == begun
+    del state["held_out"], state["config"]["held_out_size"]  # as of older code
+    save_checkpoint(path, state)
+    old = names(hold_out(read_samples("csv", tmp_path / "mine"), 10)[1])
+    assert names(load_data(further, tmp_path / "new", None, state).validation["mine"]) == old
+    train(further, tmp_path / "new", device="cpu")
+    kept = load_checkpoint(tmp_path / "new" / "last.pt")["held_out"]["mine"]
+    assert {file.removesuffix(".png") for file in kept["files"]} == old
 
 
 def test_a_list_that_was_changed_changes_no_run(settings, tmp_path, caplog):

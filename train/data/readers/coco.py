@@ -75,10 +75,13 @@ def _document(contents: Any) -> _Document:
         name = _name(item["name"])
         if categories.setdefault(_id(item["id"]), name) != name:
             raise ValueError(f"two categories have one id, {item['id']!r}")
+    above = {
+        _name(item["name"]): _name(item.get("supercategory", "")) for item in lists["categories"]
+    }
+    # A person may be of the kind "person", as in COCO's own lists, and a rider, too: what is a
+    # group alone has nothing above it.
     groups = {
-        group
-        for item in lists["categories"]
-        if (group := _name(item.get("supercategory", ""))) != _name(item["name"])
+        group for name, group in above.items() if group != name and above.get(group) in ("", "none")
     }
     return _Document(images, lists["annotations"], categories, groups)
 

@@ -113,7 +113,8 @@ def hint_of(columns: Columns, heads: Sequence[Sequence[float]]) -> str:
     if columns.kind != DEFAULT.kind or not boxes:
         return ""
     named = "name the columns in the first row, image,"
-    if columns is DEFAULT and all(w > x and h > y for x, y, w, h in boxes):
+    looks_so = len(boxes) >= _SEVERAL and all(w > x and h > y for x, y, w, h in boxes)
+    if columns is DEFAULT and looks_so:
         return (
             f"boxes that look like left, top, right, bottom, read as x,y,w,h: {named}x1,y1,x2,y2?"
         )

@@ -56,6 +56,14 @@ def test_coco_of_cars_alone_shows_nobody(street):
     assert (people, dict(reading.counted), dict(reading.notes)) == (1, {"car": 1}, {})
 
 
+def test_a_person_above_riders_is_a_class(street):
+    categories = [("person", "person"), ("rider", "person"), ("car", "vehicle")]
+    people, reading = coco(street, categories, [2])
+    assert (people, dict(reading.counted)) == (0, {})
+    categories = [("person", "human"), ("rider", "person"), ("car", "vehicle")]
+    assert coco(street, categories, [2])[0] == 0
+
+
 def test_a_category_above_others_is_no_class(street):
     categories = [("head", "none"), ("person", "head")]  # as Roboflow lists a group
     assert coco(street, categories, [1])[0] == 1
