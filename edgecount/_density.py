@@ -39,6 +39,9 @@ class _LeftOut(NDArrayOperatorsMixin):
             raise AttributeError(name)
         self._refuse()
 
+    def __reduce__(self) -> str:
+        return "LEFT_OUT"  # copies and unpickled results hold the same object
+
     def __repr__(self) -> str:
         return "<density left out>"
 

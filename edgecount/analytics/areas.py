@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 from collections.abc import Sequence
 
@@ -14,6 +13,8 @@ from edgecount.errors import ConfigError
 from edgecount.regions import Region, check_excluded, computed_region
 
 _log = logging.getLogger(__name__)
+
+_MOST = 4096  # areas that are kept
 
 
 class RegionAreas:
@@ -42,7 +43,8 @@ class RegionAreas:
         self.rectangle = ground
         self._excluded = check_excluded(name, excluded, fractions=True)
         self._name = name
-        self._known = functools.lru_cache(256)(self._look_up)
+        self._known: dict[tuple[Region, tuple[int, int]], float | None] = {}
+        self._told: set[tuple[str, str]] = set()
 
     def area(self, region: Region, size: tuple[int, int]) -> float | None:
         """Return the square metres of a region in frames of (width, height), in pixels.
@@ -50,7 +52,12 @@ class RegionAreas:
         None where that is not known, of which the log tells once: the region reaches above the
         horizon, or covers no ground in the frame. What it excludes is left out.
         """
-        return self._known(region, size)
+        key = region, size
+        if key not in self._known:
+            if len(self._known) >= _MOST:  # of cameras whose frames' size changes all the time
+                self._known.clear()
+            self._known[key] = self._look_up(region, size)
+        return self._known[key]
 
     def measure(self, region: Region, size: tuple[int, int]) -> float:
         """Return the square metres of a region; 0 if it covers no ground in the frame.
@@ -73,9 +80,14 @@ class RegionAreas:
         why = "covers no ground in the picture"
         try:
             area = self.measure(region, size)
-        except ConfigError:
+        except ConfigError as error:
             area, why = 0.0, f"reaches above the horizon of {self._name}"
+            if "horizon" not in str(error):
+                why = f"is not measured by {self._name} ({error})"
         if area:
             return area
-        _log.warning("region %r %s: its people per square metre are not known", region.name, why)
+        if (region.name, why) not in self._told:
+            self._told.add((region.name, why))
+            text = "region %r %s: its people per square metre are not known"
+            _log.warning(text, region.name, why)
         return None

@@ -253,15 +253,17 @@ class LineCounter:
         self._passed.append(passed)
         if len(self._passed) < _FRAMES:
             return
-        # Without the longest: a camera that was away once is no slow one.
-        rate = (_FRAMES - 1) / max(sum(sorted(self._passed)[:-1]), 1e-9)
-        if rate * _LATE >= _RATE:
+        # Without the longest, and long ones cut: a camera that was away at times is no slow one.
+        judged = [min(gap, 1.0) for gap in sorted(self._passed)[:-1]]
+        rate = 1 / max(float(np.median(self._passed)), 1e-9)
+        if (_FRAMES - 1) / max(sum(judged), 1e-9) * _LATE >= _RATE:
             self._passed.clear()
             return
         self._passed = None
         _log.warning(
             "lines: %.1f frames a second are counted, and people who walk need %.0f: some are "
-            "missed; a smaller model, a smaller max_side, or fewer frames left out help",
+            "missed; a smaller model, a smaller max_side, fewer frames left out, or a source or "
+            "rate that gives more of them help",
             rate,
             _RATE,
         )

@@ -52,7 +52,7 @@ class LogFormatter(logging.Formatter):
         """Return the line of a record."""
         message = _message(record)
         told = _CAMERA.get()
-        if told is not None and self._camera(record) == told and not message.startswith(told):
+        if told is not None and self._camera(record) == told and not message.startswith(f"{told}:"):
             message = f"{told}: {message}"
         message = shown_url(message)
         return self._json(record, message) if self._form == "json" else self._text(record, message)

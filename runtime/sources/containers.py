@@ -126,7 +126,8 @@ def _is_video(track: Any) -> bool:
 
 def _moving(tracks: list[Any]) -> list[Any]:
     """Return the tracks that may be the video, where some are covers or previews; else all."""
-    tracks = [one for one in tracks if one.codec_context.name not in _STILLS] or tracks
+    if not any(one.frames or one.duration for one in tracks):  # Matroska does not say
+        return [one for one in tracks if one.codec_context.name not in _STILLS] or tracks
     tracks = [one for one in tracks if one.frames != 1] or tracks  # 0: the file does not say
     longest = max(map(_seconds, tracks), default=0.0)
     return [one for one in tracks if not 0 < _seconds(one) < longest / 2]

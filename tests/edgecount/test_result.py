@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import pickle
 from typing import Any
 
 import numpy as np
@@ -64,7 +66,10 @@ def test_a_result_is_shown_on_one_line_without_its_arrays() -> None:
     assert "points=5000" in shown
     assert "interval=(1.5, 3.14)" in shown
     assert len(shown) < 300
-    assert "density=<density left out>" in repr(make(density=LEFT_OUT))
+    without = make(density=LEFT_OUT)
+    sent = pickle.loads(pickle.dumps(without))  # noqa: S301
+    for one in (without, copy.deepcopy(without), sent):
+        assert "density=<density left out>" in repr(one)
 
 
 def test_interval_as_a_list() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -63,3 +65,18 @@ def test_without_a_ground_nothing_is_known_and_nothing_told(
 def test_excluded_areas_are_shares() -> None:
     with pytest.raises(ConfigError, match="expected shares of the frame's width and height"):
         RegionAreas(FLOOR, [[(0, 0), (320, 0), (320, 240)]])
+
+
+def test_many_regions_are_told_once_and_areas_are_sent(caplog: pytest.LogCaptureFixture) -> None:
+    areas = pickle.loads(pickle.dumps(RegionAreas(None)))  # noqa: S301
+    assert areas.rectangle is None
+    corners = np.array([(0.1, 0.1), (0.2, 0.1), (0.1, 0.2)])
+    crossed = GroundRectangle(
+        np.array([(0.1, 0.9), (0.9, 0.5), (0.9, 0.9), (0.1, 0.5)]), 6, 9, fractions=True
+    )
+    areas = RegionAreas(crossed)
+    many = [Region(f"r{number}", corners, fractions=True) for number in range(300)]
+    for _ in range(2):
+        assert {areas.area(region, (640, 480)) for region in many} == {None}
+    assert len(caplog.messages) == 300
+    assert "horizon" not in caplog.text

@@ -314,6 +314,14 @@ def test_fewer_than_five_frames_a_second_are_told_once(caplog, fps, jitter, is_t
         assert "frames a second are counted, and people who walk need 5: " in text
 
 
+def test_a_camera_that_breaks_off_now_and_then_is_not_called_slow(caplog):
+    counter = LineCounter([MIDDLE], SIZE)
+    for step in range(60):
+        away = 30.0 * ((step > 22) + (step > 27) + (step > 33))
+        counter.update(step / 10 + away, result_of(np.zeros((0, 2))))
+    assert caplog.messages == []
+
+
 def test_a_rate_that_falls_later_is_told_as_well(caplog):
     counter = LineCounter([MIDDLE], SIZE)
     for moment in [*np.arange(0, 10, 0.1), *np.arange(10, 30, 0.5)]:
