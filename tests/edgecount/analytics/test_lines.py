@@ -5,33 +5,12 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
+from crossings import MIDDLE, SIZE, result_of
 
 from edgecount.analytics import Anchor, Line, LineCounter, parse_line
 from edgecount.analytics.tracks import Tracker
 from edgecount.errors import ConfigError, InputError
 from edgecount.manifest import InputSpec, Manifest, OutputSpec
-from edgecount.result import CountResult
-
-SIZE = (640, 480)
-MIDDLE = Line("door", (320, 0), (320, 480))  # downwards: to the left of the picture is in
-
-
-def result_of(points, density=None, *, stride=8.0):
-    listed = np.column_stack([points, np.full(len(points), 0.9)]).astype(np.float32)
-    grid = np.zeros((0, 0), np.float32) if density is None else density
-    return CountResult(
-        count=float(len(points)),
-        density_count=float(grid.sum()),
-        peak_count=len(points),
-        points=listed.reshape(-1, 3),
-        density=grid,
-        density_stride_xy=(stride, stride) if grid.size else (0.0, 0.0),
-        regions={},
-        overflow=False,
-        size=SIZE,
-        model="tiny",
-        backend="fake",
-    )
 
 
 def walkers(seed, number, seconds, fps, *, speed=60.0, noise=1.5, missed=0.05, standing=0):
@@ -295,38 +274,6 @@ def test_a_line_at_the_edge_is_warned_of_once(caplog):
     told = [one.getMessage() for one in caplog.records]
     assert [text.split(": ")[0] for text in told] == ["line edge", "line low"]
     assert all("nearer than 16 px to the frame's edge" in text for text in told)
-
-
-@pytest.mark.parametrize(
-    ("fps", "jitter", "is_told"), [(2, 0, 1), (4, 0.1, 1), (5, 0, 0), (5, 0.4, 0), (25, 0.4, 0)]
-)
-def test_fewer_than_five_frames_a_second_are_told_once(caplog, fps, jitter, is_told):
-    rng = np.random.default_rng(0)
-    counter = LineCounter([MIDDLE], SIZE)
-    for step in range(400):
-        away = 30.0 if step > 200 else 0.0  # the camera breaks off once
-        moment = (step + jitter * rng.uniform(-1, 1)) / fps + away + 1
-        counter.update(moment, result_of(np.zeros((0, 2))))
-    assert len(caplog.records) == is_told
-    for record in caplog.records:
-        text = record.getMessage()
-        assert float(text.split()[1]) == pytest.approx(fps, abs=0.3)
-        assert "frames a second are counted, and people who walk need 5: " in text
-
-
-def test_a_camera_that_breaks_off_now_and_then_is_not_called_slow(caplog):
-    counter = LineCounter([MIDDLE], SIZE)
-    for step in range(60):
-        away = 30.0 * ((step > 22) + (step > 27) + (step > 33))
-        counter.update(step / 10 + away, result_of(np.zeros((0, 2))))
-    assert caplog.messages == []
-
-
-def test_a_rate_that_falls_later_is_told_as_well(caplog):
-    counter = LineCounter([MIDDLE], SIZE)
-    for moment in [*np.arange(0, 10, 0.1), *np.arange(10, 30, 0.5)]:
-        counter.update(float(moment), result_of(np.zeros((0, 2))))
-    assert [one.getMessage()[:28] for one in caplog.records] == ["lines: 2.0 frames a second a"]
 
 
 def test_density_and_points_of_a_frame_need_the_manifest():

@@ -59,57 +59,53 @@ def test_the_largest_of_several_tracks_is_counted_and_told_once(
     ]
 
 
-def test_a_cover_is_no_track(write, caplog):
+def clip_and_cover(container: str, codec: str, number: int, *, marked: bool = False) -> bytes:
+    """Return a small clip beside a larger track of one picture.
+
+    Args:
+        container: name of the format.
+        codec: that of the picture's track.
+        number: frames of the clip.
+        marked: whether the file says that the picture is its cover.
+    """
     buffer = io.BytesIO()
-    with av.open(buffer, "w", format="mp4") as output:
-        video: Any = output.add_stream("libx264", rate=25)
-        video.width, video.height, video.pix_fmt = *SMALL, "yuv420p"
-        cover: Any = output.add_stream("mjpeg", rate=25)
-        cover.width, cover.height, cover.pix_fmt = *LARGE, "yuvj420p"
-        cover.disposition = av.stream.Disposition.attached_pic
-        for stream, size in ((video, SMALL), (cover, LARGE)):
-            frame = av.VideoFrame.from_ndarray(picture(0, size), "bgr24")
-            frame.pts, frame.time_base = 0, Fraction(1, 25)
-            output.mux(stream.encode(frame))
+    with av.open(buffer, "w", format=container) as output:
+        streams: list[Any] = []
+        for encoder, size in (("libx264", SMALL), (codec, LARGE)):
+            stream: Any = output.add_stream(encoder, rate=25)
+            stream.width, stream.height = size
+            stream.pix_fmt = "yuvj420p" if encoder == "mjpeg" else "yuv420p"
+            streams.append(stream)
+        if marked:
+            streams[1].disposition = av.stream.Disposition.attached_pic
+        for stream, count in zip(streams, (number, 1), strict=True):
+            for index in range(count):
+                image = picture(0, (stream.width, stream.height))
+                frame = av.VideoFrame.from_ndarray(image, "bgr24")
+                frame.pts, frame.time_base = index, Fraction(1, 25)
+                output.mux(stream.encode(frame))
             output.mux(stream.encode(None))
+    return buffer.getvalue()
+
+
+def test_a_cover_is_no_track(write, caplog):
+    path = write("cover.mp4", clip_and_cover("mp4", "mjpeg", 1, marked=True))
     with caplog.at_level(logging.WARNING):
-        frames = list(VideoSource(write("cover.mp4", buffer.getvalue())).frames())
+        frames = list(VideoSource(path).frames())
     assert [frame.image.shape[:2] for frame in frames] == [(48, 64)]
     assert caplog.messages == []
 
 
-@pytest.mark.parametrize("container", ["matroska", "mp4", "mov"])
-def test_a_picture_that_nobody_marked_as_a_cover_is_none_either(write, container):
-    buffer = io.BytesIO()
-    with av.open(buffer, "w", format=container) as output:
-        video: Any = output.add_stream("libx264", rate=25)
-        video.width, video.height, video.pix_fmt = *SMALL, "yuv420p"
-        cover: Any = output.add_stream("mjpeg", rate=25)
-        cover.width, cover.height, cover.pix_fmt = *LARGE, "yuvj420p"
-        for stream, size, number in ((video, SMALL, 5), (cover, LARGE, 1)):
-            for index in range(number):
-                frame = av.VideoFrame.from_ndarray(picture(0, size), "bgr24")
-                frame.pts, frame.time_base = index, Fraction(1, 25)
-                output.mux(stream.encode(frame))
-            output.mux(stream.encode(None))
-    frames = list(VideoSource(write("cover.bin", buffer.getvalue())).frames())
-    assert [frame.image.shape[:2] for frame in frames] == 5 * [(48, 64)]
-
-
-@pytest.mark.parametrize("container", ["mp4", "mov"])
-def test_a_track_of_a_single_picture_is_not_the_video(write, container):
-    buffer = io.BytesIO()
-    with av.open(buffer, "w", format=container) as output:
-        streams: list[Any] = []
-        for size in (SMALL, LARGE):
-            stream: Any = output.add_stream("libx264", rate=25)
-            stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
-            streams.append(stream)
-        for stream, size, number in zip(streams, (SMALL, LARGE), (30, 1), strict=True):
-            for index in range(number):
-                frame = av.VideoFrame.from_ndarray(picture(0, size), "bgr24")
-                frame.pts, frame.time_base = index, Fraction(1, 25)
-                output.mux(stream.encode(frame))
-            output.mux(stream.encode(None))
-    frames = list(VideoSource(write("single.bin", buffer.getvalue())).frames())
+@pytest.mark.parametrize(
+    ("container", "codec"),
+    [
+        ("matroska", "mjpeg"),
+        ("mp4", "mjpeg"),
+        ("mov", "mjpeg"),
+        ("mp4", "libx264"),
+        ("mov", "libx264"),
+    ],
+)
+def test_a_picture_that_nobody_marked_as_a_cover_is_none_either(write, container, codec):
+    frames = list(VideoSource(write("cover.bin", clip_and_cover(container, codec, 30))).frames())
     assert [frame.image.shape[:2] for frame in frames] == 30 * [(48, 64)]
