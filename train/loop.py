@@ -130,7 +130,7 @@ def _run(
         )
     before = load_checkpoint(last) if last.exists() else None
     if before:
-        config = as_begun(config, before)
+        config = _sized_as_begun(config, before)
         _check_same_run(config_to_dict(config_of(before)), config_to_dict(config))
     check_needs(config, KEYS_OF_RESUMED if before else KEYS)
     torch.manual_seed(config.seed)
@@ -154,6 +154,22 @@ def _run(
     if fabric.is_global_zero:
         _finish(out, data, config, journal, fabric.device, progress)
     return out / ("best.pt" if (out / "best.pt").exists() else "last.pt")
+
+
+def _sized_as_begun(config: TrainConfig, before: dict[str, Any]) -> TrainConfig:
+    """Return the config that a resumed run goes on with; say where held-out images are resized."""
+    begun = as_begun(config, before)
+    if begun.held_out_size != config.held_out_size:
+        held = [one for one in config.data if one.holds_out or one.name in config.leave_out]
+        resized = [one.name for one in held if one.shrink < 1 or one.enlarge > 1]
+        if resized:
+            log.info(
+                "the images held out of %s are resized as those trained on (held_out_size: %s), "
+                "as an older version began the run",
+                ", ".join(resized),
+                begun.held_out_size,
+            )
+    return begun
 
 
 def _record(best: Path, data: Data, config: TrainConfig, before: dict[str, Any] | None) -> None:

@@ -19,11 +19,17 @@ from click.testing import CliRunner
 
 from edgecount import EdgeCounter
 from edgecount.cli import cli
+from edgecount.cli._eval.folds import read_folds
 from edgecount.cli._eval.table import comparison
+from edgecount.errors import ConfigError
 from edgecount.manifest import IntervalSpec
 from edgecount.models import model_path
 from edgecount.runtime.models.open import open_model
 from edgecount.scenes import render_scene
+from edgecount.train.checkpoint import save_checkpoint
+from edgecount.train.config import config_from_dict, config_to_dict
+from edgecount.train.data.assemble import load_data
+from edgecount.train.data.drawn import records_to_dict
 
 
 def run(*args):
@@ -283,6 +289,38 @@ def test_runs_of_all_folds_give_the_mean_of_their_errors(settings, tmp_path):
         refused = run("eval", *arguments, "--folds")
         assert refused.exit_code == 2
         assert message in refused.stderr
+
+
+def test_runs_of_folds_of_a_set_that_grew_in_between_are_refused(tmp_path):
+    def add(numbers):
+        for number in numbers:
+            cv2.imwrite(str(mine / f"{number}.png"), np.full((48, 64, 3), number, np.uint8))
+        rows = [f"{path.name},20,20\n" for path in sorted(mine.glob("*.png"))]
+        (mine / "heads.csv").write_text("image,x,y\n" + "".join(rows))
+
+    def begin(fold):
+        entry = {"reader": "csv", "path": "mine", "folds": 2, "fold": fold}
+        model = {"name": "edgecount-n"}
+        config = config_from_dict({"model": model, "data_root": str(tmp_path), "data": [entry]})
+        made = tmp_path / f"run{fold}"
+        made.mkdir(exist_ok=True)
+        kept = records_to_dict(load_data(config, made).drawn)
+        state = {"ema": {}, "step": 1, "config": config_to_dict(config), "held_out": kept}
+        save_checkpoint(made / "best.pt", state)
+        return str(made)
+
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    add(range(10))
+    runs = [begin(1), begin(2)]
+    add(range(10, 15))
+    parts = [part for sets in read_folds(runs, None).values() for part in sets.values()]
+    assert [len(part) for part in parts] == [5, 5]
+    runs[1] = begin(2)
+    with pytest.raises(
+        ConfigError, match=r"got \d+ of the 10 and 15 it had, and \d+ held out again"
+    ):
+        read_folds(runs, None)
 
 
 def test_a_model_alone_is_a_usage_error(scenes):

@@ -87,3 +87,24 @@ def test_a_log_that_was_cut_off_is_mended_on_resume(config, tmp_path):
     records = [json.loads(line) for line in log.read_text().splitlines()]
     assert [record["step"] for record in records] == [2, 4, 6, 8]
     assert records[-1]["blocks"] != 1.0
+
+
+def test_a_run_that_ends_while_it_is_fitted_is_fitted_when_resumed(config, tmp_path, monkeypatch):
+    entry = dataclasses.replace(config.data[0], holdout=0.5)
+    config = dataclasses.replace(config, data=(entry, *config.data[1:]), steps=2, evaluate_every=2)
+    config = dataclasses.replace(config, report=False)
+    best, last = (tmp_path / "run" / name for name in ("best.pt", "last.pt"))
+
+    def killed(path, state):
+        save_checkpoint(path, state)
+        if "postprocess" in state:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(loop, "save_checkpoint", killed)
+    with pytest.raises(KeyboardInterrupt):
+        loop.train(config, tmp_path / "run")
+    # last.pt tells whether a run is done
+    assert ["postprocess" in load_checkpoint(path) for path in (best, last)] == [True, False]
+    monkeypatch.setattr(loop, "save_checkpoint", save_checkpoint)
+    loop.train(config, tmp_path / "run", resume=True)
+    assert "postprocess" in load_checkpoint(last)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,18 +95,41 @@ def _moments(samples: Sequence[Sample]) -> list[Moment | None]:
 def _originals(samples: Sequence[Sample]) -> list[Path]:
     """Return of each picture the path, without suffix, of the one that it is a copy of, or its own.
 
-    Of files with the same bytes one with a time in its name comes first.
+    Copies by name and copies by bytes are one group, and so are the copies of copies; of a group
+    one with a time in its name comes first.
     """
-    found = originals([sample.path for sample in samples])
+    paths = [sample.path for sample in samples]
+    found = originals(paths)
     alike: dict[int, list[Path]] = {}
-    same = first_of_each([sample.path for sample in samples])
-    for first, path in zip(same, found, strict=True):
+    united = _united(found, first_of_each(paths))
+    for first, path in zip(united, found, strict=True):
         alike.setdefault(first, []).append(path)
     chosen = {
-        first: min(paths, key=lambda path: (moment_of(path.name) is None, path))
-        for first, paths in alike.items()
+        first: min(group, key=lambda path: (moment_of(path.name) is None, path))
+        for first, group in alike.items()
     }
-    return [chosen[first] for first in same]
+    return [chosen[first] for first in united]
+
+
+def _united(*relations: Sequence[Hashable]) -> list[int]:
+    """Return of each item the first of its group: those alike in any relation, through others too.
+
+    Args:
+        relations: of each item what it shares with those that are like it.
+    """
+    above = list(range(len(relations[0])))
+
+    def first(index: int) -> int:
+        while above[index] != index:
+            above[index] = index = above[above[index]]
+        return index
+
+    for relation in relations:
+        known: dict[Hashable, int] = {}
+        for index, shared in enumerate(relation):
+            one, other = first(known.setdefault(shared, index)), first(index)
+            above[max(one, other)] = min(one, other)
+    return [first(index) for index in above]
 
 
 def _key(first: Path, moment: Moment | None) -> _Key:
@@ -146,10 +169,25 @@ def parts(samples: Sequence[Sample], number: int) -> list[list[int]]:
 
 
 def _free(samples: Sequence[Sample], row: Sequence[int]) -> list[int]:
-    """Return the places at which a row can be cut so that no files of the same bytes are apart."""
-    same = first_of_each([samples[index].path for index in row])
-    last = {first: place for place, first in enumerate(same)}
-    reach = itertools.accumulate((last[first] for first in same), max)
+    """Return the places at which a row can be cut so that no copies are apart.
+
+    Where copies by name are most of the row, files of the same bytes alone stay together.
+    """
+    paths = [samples[index].path for index in row]
+    same = first_of_each(paths)
+    free = _between(_united(originals(paths), same))
+    longest = max((stop - start for start, stop in itertools.pairwise([0, *free])), default=0)
+    return free if longest <= _LARGEST * len(row) else _between(same)
+
+
+def _between(firsts: Sequence[int]) -> list[int]:
+    """Return the places at which a row can be cut so that no group is divided, its end with them.
+
+    Args:
+        firsts: of each item the first of its group.
+    """
+    last = {first: place for place, first in enumerate(firsts)}
+    reach = itertools.accumulate((last[first] for first in firsts), max)
     return [place + 1 for place, furthest in enumerate(reach) if furthest == place]
 
 

@@ -11,7 +11,7 @@ import dataclasses
 import hashlib
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -93,39 +93,61 @@ def take(samples: Sequence[Sample], entry: DataConfig, record: Record, root: Pat
     lost, more = files - set(places), len(samples) - record.images
     if lost:
         log.warning(
-            "%s: %d of the %d images that the run holds out are not there any more, first %s",
+            "%s: %d of the %d images that the run holds out %s not there any more, first %s",
             entry.name,
             len(lost),
             len(files),
+            "is" if len(lost) == 1 else "are",
             min(lost),
         )
-    if more + len(lost) > 0:
-        log.warning(
-            "%s: images that have come since the run began: %d; none of them is held out",
-            entry.name,
-            more + len(lost),
-        )
-    parts = _parted(samples, [place in files for place in places])
+    _tell_what_came(entry, more + len(lost))
     if entry.split:
+        _tell_of_list(samples, entry, files - lost, root)
+    return _parted(samples, [place in files for place in places])
+
+
+def _tell_what_came(entry: DataConfig, number: int) -> None:
+    """Warn of images that the set did not have when the run began."""
+    if number > 0:
+        log.warning(
+            "%s: %s come since the run began: %s held out%s",
+            entry.name,
+            "1 image has" if number == 1 else f"{number} images have",
+            "it is not" if number == 1 else "none of them is",
+            f", and a resumed run trains on {'it' if number == 1 else 'them'}"
+            if entry.weight
+            else "",
+        )
+
+
+def _tell_of_list(
+    samples: Sequence[Sample], entry: DataConfig, files: Collection[str], root: Path
+) -> None:
+    """Warn where the list of a set names other images now than when the run began."""
+    try:
         listed = split(samples, entry.split, entry.exclude)[1]
-        if {_place(sample, root) for sample in listed} != files - lost:
-            log.warning(
-                "%s: the list has changed since the run began: what it named then is held out",
-                entry.name,
-            )
-    return parts
+    except ConfigError:
+        change = "is gone, or names images that are not there"
+    else:
+        if {_place(sample, root) for sample in listed} == files:
+            return
+        change = "has changed"
+    log.warning("%s: the list %s: what it named when the run began is held out", entry.name, change)
 
 
 def draw_by_order(samples: Sequence[Sample], entry: DataConfig) -> Parts:
     """Draw from the files in their order, as runs without a record have done."""
+    if entry.folds:
+        parts = hold_out_fold(samples, entry.fold, entry.folds)
+    else:
+        parts = hold_out(samples, _number(samples, entry))
     log.warning(
         "%s: the checkpoint is of an older version, which kept no record of what it held out: if "
-        "images came or went since it began, some of those that are held out now were trained on",
+        "images came or went since it began, some of the %d held out now were trained on",
         entry.name,
+        len(parts[1]),
     )
-    if entry.folds:
-        return hold_out_fold(samples, entry.fold, entry.folds)
-    return hold_out(samples, _number(samples, entry))
+    return parts
 
 
 def draw(samples: Sequence[Sample], entry: DataConfig, root: Path) -> Parts:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,8 +36,11 @@ def read_folds(runs: Sequence[str], images: int | None) -> dict[str, dict[str, l
     with needs_train("to evaluate checkpoints"):
         from edgecount.train.checkpoint import config_of, load_checkpoint
         from edgecount.train.data.assemble import load_held_out
+        from edgecount.train.data.drawn import record_of, records_in
         from edgecount.train.data.splits import evenly
     sets, entries = {}, []
+    parts: list[Sequence[str]] = []
+    numbers: set[int] = set()
     for run in runs:
         checkpoint = weights_of(Path(run))
         if checkpoint is None:
@@ -49,8 +52,15 @@ def read_folds(runs: Sequence[str], images: int | None) -> dict[str, dict[str, l
             raise ConfigError(f"--folds: {run} holds out no fold: its config has no `folds`")
         entries.append(entry)
         samples = load_held_out(config, Path(run), state)[entry.name]
+        record = records_in(state).get(entry.name)
+        if record is None:  # of an older version, which draws from the images of today
+            parts.append(record_of(samples, samples, config.root() / entry.path).files)
+        else:
+            parts.append(record.files)
+            numbers.add(record.images)
         sets[str(checkpoint)] = {entry.name: samples if images is None else evenly(samples, images)}
     _check_complete(entries)
+    _check_disjoint(parts, numbers)
     return sets
 
 
@@ -66,6 +76,30 @@ def _check_complete(entries: Sequence[DataConfig]) -> None:
             + ", ".join(
                 f"{entry.path or entry.reader} {entry.fold}/{entry.folds}" for entry in entries
             )
+        )
+
+
+def _check_disjoint(parts: Sequence[Sequence[str]], numbers: Collection[int]) -> None:
+    """Refuse parts that do not have each image of the set once.
+
+    Args:
+        parts: the files that each run holds out.
+        numbers: of how many images of the set the runs were begun.
+
+    Raises:
+        ConfigError: the set was another when some of the runs were begun.
+    """
+    from edgecount.errors import ConfigError
+
+    held = [file for part in parts for file in part]
+    different = len(set(held))
+    twice = len(held) - different
+    if twice or set(numbers) - {different}:
+        began = f" of the {' and '.join(map(str, sorted(numbers)))} it had" if numbers else ""
+        raise ConfigError(
+            "--folds: expected runs that hold out each image of the set once, got "
+            f"{different}{began}, and {twice} held out again: images came or went between the "
+            "runs; train all folds again on the same images"
         )
 
 

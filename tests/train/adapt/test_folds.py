@@ -204,6 +204,41 @@ def test_a_copy_has_the_time_of_the_picture_that_has_one(tmp_path):
     assert sorted(map(sorted, clips(samples))) == [[0, 2], [1]]
 
 
+def test_copies_by_name_and_by_bytes_are_one_group(tmp_path):
+    contents = {
+        "door": b"1",
+        "door_2": b"2",
+        "aaa": b"2",
+        "street": b"9",
+        "yard": b"8",
+        "zzz": b"1",
+    }
+    for name, content in contents.items():
+        (tmp_path / f"{name}.png").write_bytes(content)
+    for order in (1, -1):
+        samples = named(*(tmp_path / f"{name}.png" for name in [*contents][::order]))
+        found = [{samples[index].path.stem for index in clip} for clip in clips(samples)]
+        assert sorted(map(sorted, found)) == [
+            ["aaa", "door", "door_2", "zzz"],
+            ["street"],
+            ["yard"],
+        ]
+
+
+def test_runs_of_neighbours_divide_no_copies():
+    names = [f"IMG_{number:04d}{copy}.png" for number in range(6) for copy in ("", "_2")]
+    samples = named(*names[:-1])
+    for fold in (*cross_folds(samples).folds, *single_fold(samples, 0.35).folds):
+        held, trained = (
+            {samples[index].path.stem.removesuffix("_2") for index in side}
+            for side in (fold.held, fold.trained)
+        )
+        assert held
+        assert not held & trained
+    # Frames beside a picture of their name would all be its copies: too many to stay together.
+    assert len(parts(named("clip.jpg", *(f"clip_{number}.jpg" for number in range(1, 12))), 4)) == 4
+
+
 def test_fewer_parts_where_all_is_one_picture(tmp_path):
     (tmp_path / "a.png").write_bytes(b"a")
     samples = named(*[tmp_path / "a.png"] * 3, tmp_path / "b.png")

@@ -11,11 +11,11 @@ pytest.importorskip("torch")
 pytest.importorskip("lightning_fabric")
 pytest.importorskip("yaml")
 
-from edgecount.errors import ModelError
+from edgecount.errors import ConfigError, ModelError
 from edgecount.train.checkpoint import config_of, load_checkpoint, save_checkpoint
 from edgecount.train.config import DataConfig, config_from_dict
 from edgecount.train.data.assemble import load_data, load_held_out
-from edgecount.train.data.drawn import draw
+from edgecount.train.data.drawn import draw, records_to_dict
 from edgecount.train.data.readers import read_samples
 from edgecount.train.data.splits import hold_out
 from edgecount.train.learner import start_state
@@ -62,7 +62,10 @@ def test_a_run_keeps_what_it_holds_out_while_its_folder_grows(settings, tmp_path
         state = load_checkpoint(tmp_path / "run" / name)
         held = load_held_out(config_of(state), tmp_path / "run", state)["mine"]
         assert names(held) == begun
-    assert "mine: images that have come since the run began: 6; none of them is held" in caplog.text
+    assert (
+        "mine: 6 images have come since the run began: none of them is held out, and a resumed run "
+        "trains on them"
+    ) in caplog.text
     longer = config_from_dict(settings | {"steps": 4, "evaluate_every": 4})
     train(longer, tmp_path / "run", device="cpu", resume=True)
     state = load_checkpoint(tmp_path / "run" / "last.pt")
@@ -83,9 +86,50 @@ def test_data_can_be_moved_and_pictures_removed(settings, tmp_path, caplog):
     table.write_text(table.read_text().replace(f"{gone}.png,40,30\n", ""))
     moved = config_from_dict(settings | {"data_root": str(tmp_path / "moved")})
     assert names(load_held_out(moved, tmp_path / "run", state)["mine"]) == begun - {gone}
-    assert f"1 of the 5 images that the run holds out are not there any more, first {gone}" in (
+    assert f"1 of the 5 images that the run holds out is not there any more, first {gone}" in (
         caplog.text
     )
+
+
+def test_one_image_that_has_come_is_told_as_one(settings, tmp_path, caplog):
+    config = config_from_dict(settings)
+    state = {"config": {}, "held_out": records_to_dict(load_data(config, tmp_path).drawn)}
+    write_pictures(tmp_path / "mine", [20])
+    load_data(config, tmp_path, state)
+    (message,) = caplog.messages
+    assert message == (
+        "mine: 1 image has come since the run began: it is not held out, and a resumed run trains "
+        "on it"
+    )
+
+
+def test_an_older_checkpoint_says_once_that_its_draw_may_have_changed(settings, tmp_path, caplog):
+    older = {"config": {}}
+    load_held_out(config_from_dict(settings), tmp_path, older)
+    (message,) = caplog.messages
+    assert message.startswith("mine: the checkpoint is of an older version")
+    assert "some of the 5 held out now were trained on" in message
+    caplog.clear()
+    (tmp_path / "held.txt").write_text("0003\n")
+    settings["data"] = [{"reader": "csv", "path": "mine", "split": str(tmp_path / "held.txt")}]
+    load_held_out(config_from_dict(settings), tmp_path, older)
+    assert not caplog.messages
+
+
+def test_a_resumed_older_run_says_at_what_size_it_measures(settings, tmp_path, caplog):
+    settings["data"][0]["enlarge"] = 2.0
+    train(config_from_dict(settings), tmp_path / "run", device="cpu")
+    path = tmp_path / "run" / "last.pt"
+    state = load_checkpoint(path)
+    more = config_from_dict(settings | {"steps": 3})
+    told = "the images held out of mine are resized as those trained on (held_out_size: trained)"
+    with caplog.at_level(logging.INFO):
+        train(more, tmp_path / "run", device="cpu", resume=True)
+        assert told not in caplog.text
+        del state["held_out"], state["config"]["held_out_size"]
+        save_checkpoint(path, state)
+        train(more, tmp_path / "run", device="cpu", resume=True)
+    assert caplog.text.count(told) == 1
 
 
 def test_an_older_checkpoint_draws_as_it_did(settings, tmp_path):
@@ -146,7 +190,14 @@ def test_a_list_that_was_changed_changes_no_run(settings, tmp_path, caplog):
     assert not caplog.records
     listed.write_text("0003\n0006\n")
     assert names(load_held_out(config, tmp_path / "run", state)["held"]) == {"0003", "0005"}
-    assert "held: the list has changed since the run began" in caplog.text
+    assert "held: the list has changed: what it named when the run began is held" in caplog.text
+    for change in (lambda: listed.write_text("0003\nabsent\n"), listed.unlink):
+        change()
+        caplog.clear()
+        assert names(load_held_out(config, tmp_path / "run", state)["held"]) == {"0003", "0005"}
+        assert "held: the list is gone, or names images that are not there" in caplog.text
+    with pytest.raises(ConfigError, match="expected one of"):
+        load_held_out(config, tmp_path / "run")
 
 
 def test_a_record_of_nonsense_is_the_checkpoints_fault(settings, tmp_path):

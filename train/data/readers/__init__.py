@@ -18,6 +18,7 @@ import numpy as np
 from edgecount.errors import ConfigError, EdgeCountError, MissingExtraError, SourceError
 from edgecount.train.data.headers import read_header
 from edgecount.train.data.origins import origin_of
+from edgecount.train.data.readers.classes import note_on_single
 from edgecount.train.data.readers.coco import read_coco
 from edgecount.train.data.readers.folders import read_csv_folder, read_empty
 from edgecount.train.data.readers.guess import guess_reader
@@ -131,6 +132,8 @@ def read_set(
         raise SourceError(
             f"{reader}: cannot read the annotations in {root}: {str(error) or repr(error)}"
         ) from error
+    note = note_on_single(reading.counted)
+    reading.note(note, reading.counted.total() if note else 0)
     _check_pixels(reader, samples)
     _check_percent(reader, samples)
     _check_once(reader, samples)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 NONE_COUNTS = "annotations, none of them of the class that counts (head, else person)"
 _COUNTED = ("head", "person")  # the first of them that there is
+# Names that say themselves that people are counted.
+_PEOPLE = frozenset(
+    ("head", "heads", "person", "persons", "people", "human", "humans", "pedestrian", "pedestrians")
+)
+_UNNAMED = frozenset(("", "none", "no name"))
 
 
 def counted_class(names: Iterable[str], what: str = "class") -> str | None:
@@ -44,6 +49,20 @@ def counted_of_named(
     """
     found = (name for name in _COUNTED if name in named)
     return next(found, None) or counted_class(used, what)
+
+
+def note_on_single(counted: Mapping[str, int]) -> str:
+    """Say what counts as people where all is of one class whose name does not; empty: nothing.
+
+    Args:
+        counted: annotations that are counted, by class. A number is the class's own, not a name.
+    """
+    if len(counted) != 1:
+        return ""
+    (name,) = counted
+    if name in _PEOPLE or name in _UNNAMED or name.isdecimal():
+        return ""
+    return f"annotations, all of class {name}, which counts as people"
 
 
 def _list(names: set[str]) -> str:

@@ -75,15 +75,19 @@ def _document(contents: Any) -> _Document:
         name = _name(item["name"])
         if categories.setdefault(_id(item["id"]), name) != name:
             raise ValueError(f"two categories have one id, {item['id']!r}")
-    above = {
-        _name(item["name"]): _name(item.get("supercategory", "")) for item in lists["categories"]
-    }
-    # A person may be of the kind "person", as in COCO's own lists, and a rider, too: what is a
-    # group alone has nothing above it.
-    groups = {
-        group for name, group in above.items() if group != name and above.get(group) in ("", "none")
-    }
-    return _Document(images, lists["annotations"], categories, groups)
+    return _Document(images, lists["annotations"], categories, _groups(lists["categories"]))
+
+
+def _groups(categories: list[_Item]) -> set[str]:
+    """Return the names above others that have nothing above them.
+
+    A person may be of the kind "person", as in COCO's own lists, and a rider, too: it is no group.
+    """
+    above: dict[str, set[str]] = {}
+    for item in categories:
+        above.setdefault(_name(item["name"]), set()).add(_name(item.get("supercategory", "")))
+    kinds = {kind for name, found in above.items() for kind in found - {name}}
+    return {kind for kind in kinds if kind in above and above[kind] <= {"", "none"}}
 
 
 def _name(value: Any) -> str:

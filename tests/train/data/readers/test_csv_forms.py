@@ -63,6 +63,7 @@ def test_columns_of_boxes_go_by_their_names(tmp_path, text):
         ("image,x,y,w,h\n0.jpg,0,16,12,20\n1.jpg,30,0,14,9\n", "centres at the very edge"),
         ("image,x,y,w,h\n0.jpg,8,16,12,24\n1.jpg,30,20,44,40\n", ""),  # named, so it is meant
         ("0.jpg,8,16,12,24\n1.jpg,30,20,14,10\n", ""),
+        ("0.jpg,20,20,30,30\n1.jpg,,\n", ""),  # one box may look so by chance
         ("image,x,y,w,h\n0.jpg,0,16,12,20\n", ""),
         ("image,left,top,w,h\n0.jpg,0,0,12,20\n1.jpg,30,0,14,9\n", ""),
         ("0.jpg,0,16\n1.jpg,30,0\n", ""),
